@@ -1,0 +1,101 @@
+/* Tokens: finding them, opening one, setting a new one up.
+ *
+ * A token is the PKCS#11 device (an HSM partition, a smart card, a SoftHSM2 token), never an OAuth
+ * access token. Tokens are named by RFC 7512 URIs, e.g. "pkcs11:token=prod;serial=1234". */
+#ifndef HSMART_TOKEN_H
+#define HSMART_TOKEN_H
+
+#include <hsmart/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* `hsmart_log_fn` receives one line for a person, without a line end and never with a secret in it.
+ * It is called on the thread that made the call, possibly on several threads at once. */
+enum hsmart_log_level { HSMART_LOG_WARNING, HSMART_LOG_DETAIL };
+typedef void (*hsmart_log_fn)(void *log_arg, enum hsmart_log_level level, const char *line);
+
+/* How to reach a token. Zero is valid for every field but `module`. All strings are copied. */
+typedef struct hsmart_token_options {
+    const char *name;        /* what messages call the token; NULL: its label */
+    const char *module;      /* absolute path of the PKCS#11 module */
+    const char *init_string; /* handed to C_Initialize as pReserved (NSS, YubiHSM); NULL: none */
+    const char *quirks;      /* names from the quirk table, separated by spaces; NULL: what the token's row says */
+    const char *uri;         /* RFC 7512 URI of the token; NULL: the only token of the module */
+    const char *pin_source;  /* file:PATH, credential:NAME, fd:N, exec:COMMAND, prompt, pinpad; NULL: no login */
+    unsigned max_sessions;   /* sessions used at once, 1 to 64; 0: 4 */
+    hsmart_log_fn log;       /* NULL: silent */
+    void *log_arg;
+} hsmart_token_options;
+
+/* An opened token. May be shared between threads: every call that takes one is safe beside every
+ * other, except `hsmart_token_close`. */
+typedef struct hsmart_token hsmart_token;
+
+/* `hsmart_token_open` loads the module, finds the one token that `options->uri` names, opens a session
+ * and, when there is a PIN source, logs in as the user, once. Sets `*out_token`; the caller releases it
+ * with `hsmart_token_close`. Returns HSMART_OK, or
+ *   HSMART_INVALID_ARGUMENT  no or relative module path, a malformed URI, one with a PIN in it;
+ *   HSMART_MODULE_UNUSABLE   the module does not load, or does not initialise;
+ *   HSMART_TOKEN_ABSENT, HSMART_TOKEN_AMBIGUOUS   none, or more than one, matches (all are named);
+ *   HSMART_PIN_UNAVAILABLE   the PIN source gives none;
+ *   HSMART_PIN_REFUSED       the token refused it: it was tried once and is not tried again;
+ *   HSMART_PIN_LOCKED, HSMART_PIN_GUARDED   not tried, by the token's flags;
+ *   HSMART_TOKEN_FAILED      the token failed; `err->text` has its CKR_ name. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_open(const hsmart_token_options *options,
+                                                                hsmart_token **out_token, hsmart_err *err);
+
+/* `hsmart_token_close` releases the caller's hold on the token. Keys and signers made from it keep the
+ * token open until they are released too. NULL is fine. */
+HSMART_API void hsmart_token_close(hsmart_token *token);
+
+/* What a token says of itself, read without login. Strings belong to the list or token they came from. */
+typedef struct hsmart_token_info {
+    const char *label, *serial, *model, *manufacturer;
+    const char *uri;      /* names this token and no other of the module */
+    const char *firmware; /* "major.minor" */
+    unsigned long slot_id;
+    bool initialized, login_required, pin_set, pinpad, write_protected;
+    bool pin_count_low, pin_final_try, pin_locked, pin_to_be_changed;
+    bool so_pin_count_low, so_pin_final_try, so_pin_locked;
+    const char *const *mechanisms; /* CKM_ names ("0x…" where unknown), `mechanism_count` of them */
+    size_t mechanism_count;
+} hsmart_token_info;
+
+HSMART_API const hsmart_token_info *hsmart_token_get_info(const hsmart_token *token);
+
+/* `hsmart_token_list` reads what the tokens of a module say of themselves (only `module`, `init_string`,
+ * `uri` and `log` of `options` are used) and never logs in. `out_list` is released with
+ * `hsmart_token_list_free`. A module without a token gives an empty list. */
+typedef struct hsmart_token_list {
+    hsmart_token_info *tokens;
+    size_t count;
+} hsmart_token_list;
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_list_read(const hsmart_token_options *options,
+                                                                     hsmart_token_list **out_list, hsmart_err *err);
+HSMART_API void hsmart_token_list_free(hsmart_token_list *list);
+
+/* `hsmart_token_init` initialises a token and sets its user PIN (C_InitToken, C_InitPIN). Without
+ * `options->uri` it takes the first slot whose token is not initialised. `options->pin_source` gives the
+ * user PIN, `so_pin_source` the security officer's. An initialised token is refused with
+ * HSMART_TOKEN_EXISTS unless `reinitialize`, which destroys every key on it. */
+typedef struct hsmart_token_init_options {
+    const char *label;         /* 1 to 32 bytes of UTF-8 */
+    const char *so_pin_source; /* as pin_source */
+    bool reinitialize;
+} hsmart_token_init_options;
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_init(const hsmart_token_options *options,
+                                                                const hsmart_token_init_options *init,
+                                                                hsmart_err *err);
+
+/* `hsmart_token_pin_fd` opens a descriptor from which a child process can read the PIN that opened the
+ * token ("--pin-source fd:N"), so that the child need not ask again; sets `*out_fd` to -1 for a token opened
+ * with `pinpad` or without login. The caller closes it. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_pin_fd(const hsmart_token *token, int *out_fd,
+                                                                  hsmart_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,218 @@
+#define _GNU_SOURCE /* O_CLOEXEC, realpath, mkostemp */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "err.h"
+
+#define READ_STEP 4096U
+
+enum hsmart_code
+hs_file_read_fd(int fd, const char *name, size_t max_len, struct hs_buf *out, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+    struct hs_buf contents = {.max_len = max_len + READ_STEP};
+
+    while (contents.len <= max_len) {
+        size_t before = contents.len;
+        code = hs_buf_resize(&contents, before + READ_STEP, err);
+        if (code != HSMART_OK)
+            goto out;
+        ssize_t got = read(fd, contents.data + before, READ_STEP);
+        (void)!hs_buf_resize(&contents, before + (got > 0 ? (size_t)got : 0), NULL); /* shrinking cannot fail */
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            code = hs_err_errno(err, HSMART_FILE_UNREADABLE, errno, "cannot read %s", name);
+            goto out;
+        }
+        if (got == 0)
+            break;
+    }
+    if (contents.len > max_len) {
+        code = hs_err_set(err, HSMART_INPUT_MALFORMED, "%s is longer than the %zu bytes allowed", name, max_len);
+        goto out;
+    }
+    hs_buf_move(&contents, out);
+out:
+    hs_buf_clear(&contents);
+    return code;
+}
+
+enum hsmart_code
+hs_file_read(const char *path, size_t max_len, struct hs_buf *out, hsmart_err *err)
+{
+    char name[256];
+    enum hsmart_code code;
+
+    if (strcmp(path, "-") == 0)
+        return hs_file_read_fd(STDIN_FILENO, "standard input", max_len, out, err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return hs_err_errno(err, HSMART_FILE_UNREADABLE, errno, "cannot open \"%s\"", path);
+    (void)snprintf(name, sizeof name, "\"%s\"", path);
+    code = hs_file_read_fd(fd, name, max_len, out, err);
+    (void)close(fd);
+    return code;
+}
+
+/* Why this file must not hold a secret, or NULL. */
+static const char *
+secret_objection(const struct stat *status)
+{
+    if (!S_ISREG(status->st_mode))
+        return "it is not a regular file";
+    if ((status->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return "other users may read or write it";
+    if (status->st_uid != geteuid() && status->st_uid != 0)
+        return "it belongs to another user";
+    return NULL;
+}
+
+enum hsmart_code
+hs_file_read_secret(const char *path, size_t max_len, struct hs_buf *out, hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct stat status;
+    char name[256];
+
+    /* Not blocking: a FIFO put in the file's place must not hang us. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return hs_err_errno(err, HSMART_PIN_UNAVAILABLE, errno, "cannot open \"%s\"", path);
+    if (fstat(fd, &status) != 0) {
+        code = hs_err_errno(err, HSMART_PIN_UNAVAILABLE, errno, "cannot look at \"%s\"", path);
+        goto out;
+    }
+    const char *objection = secret_objection(&status);
+    if (objection != NULL) {
+        code = hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the secret in \"%s\" is not used: %s", path, objection);
+        hs_err_hint(err, "make it yours and unreadable for others: chmod 600 \"%s\"", path);
+        goto out;
+    }
+    (void)snprintf(name, sizeof name, "\"%s\"", path);
+    code = hs_file_read_fd(fd, name, max_len, out, err);
+    if (code != HSMART_OK && err != NULL)
+        err->code = HSMART_PIN_UNAVAILABLE;
+    if (code != HSMART_OK)
+        code = HSMART_PIN_UNAVAILABLE;
+out:
+    (void)close(fd);
+    return code;
+}
+
+enum hsmart_code
+hs_file_write_fd(int fd, const char *name, struct hs_span contents, hsmart_err *err)
+{
+    for (size_t done = 0; done < contents.len;) {
+        ssize_t put = write(fd, contents.data + done, contents.len - done);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot write %s", name);
+        done += (size_t)put;
+    }
+    return HSMART_OK;
+}
+
+/* The file that a rename has to replace: where a link points to, or `path` itself when nothing is there. */
+static enum hsmart_code
+resolve_target(const char *path, char target[PATH_MAX], hsmart_err *err)
+{
+    if (realpath(path, target) != NULL)
+        return HSMART_OK;
+    if (errno != ENOENT)
+        return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot write \"%s\"", path);
+    if (strlen(path) >= PATH_MAX)
+        return hs_err_errno(err, HSMART_OUTPUT_FAILED, ENAMETOOLONG, "cannot write \"%s\"", path);
+    (void)snprintf(target, PATH_MAX, "%s", path);
+    return HSMART_OK;
+}
+
+/* The rename itself survives a power cut only once the directory is on disk. */
+static void
+sync_directory_of(const char *path)
+{
+    char directory[PATH_MAX];
+
+    (void)snprintf(directory, sizeof directory, "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (slash == NULL)
+        (void)snprintf(directory, sizeof directory, ".");
+    else
+        slash[slash == directory ? 1 : 0] = 0;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        (void)close(fd);
+    }
+}
+
+static enum hsmart_code
+write_in_place(const char *path, struct hs_span contents, hsmart_err *err)
+{
+    char name[256];
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot open \"%s\"", path);
+    (void)snprintf(name, sizeof name, "\"%s\"", path);
+    enum hsmart_code code = hs_file_write_fd(fd, name, contents, err);
+    (void)close(fd);
+    return code;
+}
+
+enum hsmart_code
+hs_file_write_atomic(const char *path, struct hs_span contents, unsigned mode, hsmart_err *err)
+{
+    enum hsmart_code code;
+    char target[PATH_MAX], beside[PATH_MAX + 16], name[256];
+    struct stat status;
+    int fd = -1;
+    bool exists_beside = false;
+
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        return write_in_place(path, contents, err);
+    (void)snprintf(name, sizeof name, "\"%s\"", path);
+    code = resolve_target(path, target, err);
+    if (code != HSMART_OK)
+        return code;
+    (void)snprintf(beside, sizeof beside, "%s.XXXXXX", target);
+    fd = mkostemp(beside, O_CLOEXEC);
+    if (fd < 0) {
+        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot make a file beside %s", name);
+        goto out;
+    }
+    exists_beside = true;
+    if (fchmod(fd, (mode_t)mode) != 0) {
+        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot set the mode of %s", name);
+        goto out;
+    }
+    code = hs_file_write_fd(fd, name, contents, err);
+    if (code != HSMART_OK)
+        goto out;
+    if (fsync(fd) != 0) {
+        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot write %s", name);
+        goto out;
+    }
+    int closed = close(fd);
+    fd = -1;
+    if (closed != 0 || rename(beside, target) != 0) {
+        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot replace %s", name);
+        goto out;
+    }
+    exists_beside = false;
+    sync_directory_of(target);
+out:
+    if (fd >= 0)
+        (void)close(fd);
+    if (exists_beside)
+        (void)unlink(beside);
+    return code;
+}

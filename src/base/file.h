@@ -1,0 +1,26 @@
+/* Files: bounded reading, and writing that is complete or has not happened. */
+#ifndef HS_FILE_H
+#define HS_FILE_H
+
+#include "bytes.h"
+
+/* Reads a whole file ("-": standard input) of at most `max_len` bytes into `out`. HSMART_FILE_UNREADABLE, or
+ * HSMART_INPUT_MALFORMED when it is longer. */
+HSMART_MUST_CHECK enum hsmart_code hs_file_read(const char *path, size_t max_len, struct hs_buf *out, hsmart_err *err);
+/* The same from a descriptor, which stays open; `name` is for messages. */
+HSMART_MUST_CHECK enum hsmart_code hs_file_read_fd(int fd, const char *name, size_t max_len, struct hs_buf *out,
+                                                   hsmart_err *err);
+/* The same for a secret: a regular file that belongs to this user or root and that no other may read or write.
+ * HSMART_PIN_UNAVAILABLE otherwise. */
+HSMART_MUST_CHECK enum hsmart_code hs_file_read_secret(const char *path, size_t max_len, struct hs_buf *out,
+                                                       hsmart_err *err);
+/* Replaces `path` by a file with these contents and this mode: written beside it, synced, renamed. On failure what
+ * was there is unchanged and nothing is left beside it. A symbolic link is followed, so that the file it points to
+ * is replaced; what is not a regular file (a pipe, /dev/stdout) is written to as it is. HSMART_OUTPUT_FAILED. */
+HSMART_MUST_CHECK enum hsmart_code hs_file_write_atomic(const char *path, struct hs_span contents, unsigned mode,
+                                                        hsmart_err *err);
+/* Writes everything, whatever the kernel takes at a time. `name` is for messages. */
+HSMART_MUST_CHECK enum hsmart_code hs_file_write_fd(int fd, const char *name, struct hs_span contents,
+                                                    hsmart_err *err);
+
+#endif

@@ -1,0 +1,51 @@
+/* hsmart.conf: tokens, keys and clients by name. Read with libconfuse, checked whole: an unknown setting, a wrong
+ * type, a duplicate name and a reference to nothing are errors with file and line. No PIN or secret stands in it. */
+#ifndef HS_CONFIG_H
+#define HS_CONFIG_H
+
+#include "bytes.h"
+
+#define HS_CONFIG_MAX_LEN (256U << 10)
+
+/* All strings belong to the configuration; NULL: not set. */
+struct hs_config_token {
+    const char *name;
+    const char *module, *init_string, *quirks, *uri, *pin_source;
+    unsigned max_sessions; /* 0: not set */
+};
+struct hs_config_key {
+    const char *name;
+    const struct hs_config_token *token;
+    const char *uri, *thumbprint, *kid, *alg;
+    bool allow_extractable;
+};
+struct hs_config_client {
+    const char *name;
+    const char *profile;   /* default "smart" */
+    const char *fhir_base, *token_endpoint, *audience, *client_id, *scope, *client_secret_source, *jku, *assertion_type;
+    const struct hs_config_key *key; /* NULL: symmetric */
+    unsigned assertion_lifetime_s; /* 0: default */
+    bool omit_issued_at, not_before;
+};
+struct hs_config; /* owns everything above */
+
+/* `hs_config_load` reads a file; HSMART_CONFIG_INVALID with "file:line: …" in the text. */
+HSMART_MUST_CHECK enum hsmart_code hs_config_load(const char *path, struct hs_config **out_config, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_config_parse(const char *text, const char *name, struct hs_config **out_config,
+                                                   hsmart_err *err);
+void hs_config_free(struct hs_config *config);
+
+/* The path to use: `given` when not NULL (it must exist), else $HSMART_CONFIG (must exist when set), else the first
+ * that exists of ~/.config/hsmart/hsmart.conf ($XDG_CONFIG_HOME honoured) and /etc/hsmart/hsmart.conf. Sets `out_path`
+ * to an empty buffer when there is none. */
+HSMART_MUST_CHECK enum hsmart_code hs_config_find(const char *given, struct hs_buf *out_path, hsmart_err *err);
+
+/* By name; NULL when there is none. With `name` NULL: the only one, NULL when there are none or several. */
+const struct hs_config_token *hs_config_get_token(const struct hs_config *config, const char *name);
+const struct hs_config_key *hs_config_get_key(const struct hs_config *config, const char *name);
+const struct hs_config_client *hs_config_get_client(const struct hs_config *config, const char *name);
+/* The names of one kind ("token", "key", "client"), separated by ", ", for messages. */
+HSMART_MUST_CHECK enum hsmart_code hs_config_names(const struct hs_config *config, const char *kind,
+                                                   struct hs_buf *out, hsmart_err *err);
+
+#endif

@@ -1,0 +1,33 @@
+/* The signer seam: a public key, an algorithm, and "sign these bytes". On a token key it lives in src/keys; in
+ * another process it will live behind a socket; tests have a software one. */
+#ifndef HS_SIGNER_H
+#define HS_SIGNER_H
+
+#include "jwk.h"
+
+struct hs_signer;
+
+struct hs_signer_ops {
+    /* Signs `data` (not its digest) and puts the JWS signature into `out_signature`, verified. Must be safe to call
+     * from several threads at once. */
+    enum hsmart_code (*sign)(struct hs_signer *signer, struct hs_span data, struct hs_buf *out_signature,
+                             hsmart_err *err);
+    void (*free)(struct hs_signer *signer);
+};
+
+/* The first member of every implementation. */
+struct hs_signer {
+    const struct hs_signer_ops *ops;
+    const struct hs_jwk *jwk; /* belongs to the implementation */
+    const struct hs_alg *alg;
+    const char *kid;
+};
+
+static inline void
+hs_signer_free(struct hs_signer *signer)
+{
+    if (signer != NULL)
+        signer->ops->free(signer);
+}
+
+#endif

@@ -1,0 +1,28 @@
+/* Key pairs on a token: the private object, its public half from wherever the token has it, its attributes. */
+#ifndef HS_TOKEN_KEY_H
+#define HS_TOKEN_KEY_H
+
+#include <hsmart/key.h>
+
+#include "jwk.h"
+#include "p11_token.h"
+
+/* A key pair as it was read. Immutable; freed with `hs_token_key_free`. It holds a reference to its token. */
+struct hs_token_key {
+    struct hs_p11_token *token;
+    hsmart_key_info info;      /* what is told; its strings belong to the key */
+    CK_OBJECT_HANDLE handle;   /* of the private object */
+    struct hs_jwk jwk;         /* the public half; empty when `info.problem` says it could not be had */
+    /* storage behind `info` */
+    char *label, *uri, *type_name, *problem_text, *start_date, *end_date;
+    struct hs_buf id;
+    hsmart_key_attribute *attributes;
+};
+
+HSMART_MUST_CHECK enum hsmart_code hs_token_key_find(struct hs_p11_token *token, const char *uri,
+                                                     struct hs_token_key **out_key, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_token_key_list(struct hs_p11_token *token, struct hs_token_key ***out_keys,
+                                                     size_t *out_count, hsmart_err *err);
+void hs_token_key_free(struct hs_token_key *key);
+
+#endif

@@ -1,0 +1,41 @@
+/* The loaded PKCS#11 module: the one piece of process-wide state, with one owner. */
+#ifndef HS_P11_MODULE_H
+#define HS_P11_MODULE_H
+
+#include <p11-kit/pkcs11.h>
+
+#include "bytes.h"
+#include "log.h"
+
+/* Loaded once per process and path, shared by reference count, finalised when the last holder lets go. */
+struct hs_p11_module {
+    CK_FUNCTION_LIST *p11;
+    CK_INFO info;
+    char *path;
+    unsigned quirks; /* of the rows that match path and library; before any setting of the user's */
+    /* private to p11_module.c from here */
+    void *handle;
+    char *init_string;
+    unsigned reference_count;
+    bool initialized_by_us;
+    struct hs_p11_module *next;
+};
+
+/* `path` is absolute (HSMART_INVALID_ARGUMENT otherwise); `init_string` goes to C_Initialize as pReserved. Opening a
+ * module that is open with another init string is HSMART_INVALID_ARGUMENT. HSMART_MODULE_UNUSABLE tells a missing
+ * file, one that is no shared library, one that is no PKCS#11 module, and a failing C_Initialize apart. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_module_open(const char *path, const char *init_string,
+                                                      const struct hs_log *log, struct hs_p11_module **out_module,
+                                                      hsmart_err *err);
+void hs_p11_module_close(struct hs_p11_module *module);
+
+/* C_Finalize and C_Initialize again, to see the slots anew; only while no session is open on the module. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err);
+
+/* The turn-taking of HS_QUIRK_SERIAL_START: an advisory lock on the module's own file (readable by every user of it,
+ * freed by the kernel however a process ends). Waits at most a few seconds, then goes on without: the lock makes
+ * false answers rare, the retry makes them harmless. Returns a descriptor for `hs_p11_turn_end`, or -1. */
+int hs_p11_turn_begin(const char *module_path, const struct hs_log *log);
+void hs_p11_turn_end(int turn);
+
+#endif

@@ -1,0 +1,47 @@
+/* One token: found by URI, logged in once, with a pool of sessions. */
+#ifndef HS_P11_TOKEN_H
+#define HS_P11_TOKEN_H
+
+#include <hsmart/token.h>
+
+#include "p11_module.h"
+#include "p11_quirk.h"
+#include "p11_session.h"
+
+struct hs_p11_token;
+
+/* As hsmart_token_open, _list_read, _init and _pin_fd of hsmart/token.h. The list is one heap block per string; see
+ * `hs_p11_token_list_free`. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_open(const hsmart_token_options *options,
+                                                     struct hs_p11_token **out_token, hsmart_err *err);
+struct hs_p11_token *hs_p11_token_ref(struct hs_p11_token *token);
+/* The last one out closes the sessions, the anchor last, and never calls C_Logout. */
+void hs_p11_token_unref(struct hs_p11_token *token);
+
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_list_read(const hsmart_token_options *options,
+                                                          hsmart_token_list **out_list, hsmart_err *err);
+void hs_p11_token_list_free(hsmart_token_list *list);
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_init(const hsmart_token_options *options,
+                                                     const hsmart_token_init_options *init, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_pin_fd(const struct hs_p11_token *token, int *out_fd,
+                                                       hsmart_err *err);
+
+const char *hs_p11_token_get_name(const struct hs_p11_token *token); /* for messages */
+const hsmart_token_info *hs_p11_token_get_info(const struct hs_p11_token *token);
+const CK_TOKEN_INFO *hs_p11_token_get_raw_info(const struct hs_p11_token *token);
+const struct hs_log *hs_p11_token_get_log(const struct hs_p11_token *token);
+unsigned hs_p11_token_get_quirks(const struct hs_p11_token *token);
+/* By the mechanism list, read once; a hint, not a promise. */
+bool hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM_TYPE mechanism);
+
+/* A session for the caller alone, opened when none is free and the limit is not reached, else waited for until
+ * `timeout_ms` has passed (HSMART_TOKEN_BUSY). `read_write` sessions are never kept. Every session acquired is
+ * released, by the thread that acquired it or another; one that is doubtful is closed then.
+ * After a fork the child gets HSMART_TOKEN_FAILED: the token has to be opened anew there. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_acquire(struct hs_p11_token *token, bool read_write,
+                                                        unsigned timeout_ms, struct hs_p11_session **out_session,
+                                                        hsmart_err *err);
+void hs_p11_token_release(struct hs_p11_token *token, struct hs_p11_session *session);
+#define HS_P11_ACQUIRE_TIMEOUT_MS 5000U
+
+#endif
