@@ -9,6 +9,10 @@ target_compile_options(hs_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow
 function(hs_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;NEEDS")
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c)
+  if(NOT sources) # while the layers are being written
+    file(WRITE ${PROJECT_BINARY_DIR}/empty_${name}.c "typedef int hs_nothing;\n")
+    set(sources ${PROJECT_BINARY_DIR}/empty_${name}.c)
+  endif()
   list(TRANSFORM arg_USES PREPEND hs_)
   add_library(hs_${name} STATIC ${sources})
   set_target_properties(hs_${name} PROPERTIES LINKER_LANGUAGE C)
