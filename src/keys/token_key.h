@@ -25,4 +25,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_token_key_list(struct hs_p11_token *token,
                                                      size_t *out_count, hsmart_err *err);
 void hs_token_key_free(struct hs_token_key *key);
 
+/* An RSA key below HS_RSA_MIN_BITS; a key that the token says it would give away. */
+bool hs_token_key_is_weak(const struct hs_token_key *key);
+bool hs_token_key_may_leave(const struct hs_token_key *key);
+
 #endif

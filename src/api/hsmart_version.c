@@ -1,0 +1,7 @@
+#include <hsmart/version.h>
+
+const char *
+hsmart_version(void)
+{
+    return HSMART_VERSION_STRING;
+}
