@@ -34,18 +34,25 @@ utf8_char(const uint8_t *data, size_t len, uint32_t *out_code_point)
     return 0;
 }
 
+size_t
+hs_text_utf8_prefix(struct hs_span text)
+{
+    uint32_t code_point;
+    size_t prefix = 0;
+
+    while (prefix < text.len) {
+        size_t len = utf8_char(text.data + prefix, text.len - prefix, &code_point);
+        if (len == 0)
+            break;
+        prefix += len;
+    }
+    return prefix;
+}
+
 bool
 hs_text_is_utf8(struct hs_span text)
 {
-    uint32_t code_point;
-
-    for (size_t i = 0; i < text.len;) {
-        size_t len = utf8_char(text.data + i, text.len - i, &code_point);
-        if (len == 0)
-            return false;
-        i += len;
-    }
-    return true;
+    return hs_text_utf8_prefix(text) == text.len;
 }
 
 static bool

@@ -6,6 +6,8 @@
 
 /* Well-formed UTF-8 by RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool hs_text_is_utf8(struct hs_span text);
+/* The length of the longest prefix that is: where the first byte that is not stands. */
+size_t hs_text_utf8_prefix(struct hs_span text);
 /* Replaces, in place, what must not reach a terminal or log by '?': control characters (C0, DEL, C1), bidirectional
  * overrides and bytes that are not UTF-8. A character that is cut off at the end is dropped. */
 void hs_text_sanitize(char *text);

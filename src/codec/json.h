@@ -8,6 +8,7 @@
 
 #define HS_JSON_MAX_LEN (1U << 20) /* bytes of text */
 #define HS_JSON_MAX_DEPTH 32U
+#define HS_JSON_MAX_MEMBERS 1024U /* of one object */
 
 /* A parsed value, owned by the document it came from; NULL is "absent" and is accepted everywhere. */
 typedef struct json_object hs_json_value;
@@ -16,8 +17,8 @@ struct hs_json_doc {
 };
 
 /* Parses exactly one value. HSMART_INPUT_MALFORMED, saying what and at which byte, for a syntax error, text after
- * the value, invalid UTF-8, a byte order mark, too much depth or length, and a duplicate member name
- * (RFC 7519 section 4). */
+ * the value, invalid UTF-8, a byte order mark, too much depth or length, half a surrogate pair, and a member name
+ * that is there already (RFC 7519 section 4) or holds a NUL. */
 HSMART_MUST_CHECK enum hsmart_code hs_json_parse(struct hs_span text, struct hs_json_doc *out_doc, hsmart_err *err);
 void hs_json_doc_clear(struct hs_json_doc *doc);
 
@@ -26,7 +27,7 @@ enum hs_json_type {
     HS_JSON_NULL,
     HS_JSON_BOOLEAN,
     HS_JSON_INTEGER, /* fits an int64_t and was written without fraction or exponent */
-    HS_JSON_NUMBER,  /* any other number */
+    HS_JSON_NUMBER,  /* any other number; as a double it may be infinite */
     HS_JSON_STRING,
     HS_JSON_ARRAY,
     HS_JSON_OBJECT,

@@ -1,0 +1,101 @@
+#include "base64url.h"
+
+#include "err.h"
+
+static const char alphabet[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+enum hsmart_code
+hs_base64url_append(struct hs_buf *out, struct hs_span bytes, hsmart_err *err)
+{
+    size_t at = out->len;
+
+    if (bytes.len > SIZE_MAX / 4)
+        return hs_err_no_memory(err);
+    enum hsmart_code code = hs_buf_resize(out, at + (bytes.len * 4 + 2) / 3, err);
+    if (code != HSMART_OK)
+        return code;
+
+    uint8_t *to = out->data + at;
+    uint32_t bits = 0;
+    unsigned bit_count = 0;
+    for (size_t i = 0; i < bytes.len; i++) {
+        bits = bits << 8 | bytes.data[i];
+        for (bit_count += 8; bit_count >= 6; bit_count -= 6)
+            *to++ = (uint8_t)alphabet[bits >> (bit_count - 6) & 0x3f];
+    }
+    if (bit_count > 0)
+        *to = (uint8_t)alphabet[bits << (6 - bit_count) & 0x3f];
+    return HSMART_OK;
+}
+
+/* The six bits that a character stands for; negative for one outside the alphabet. */
+static int
+sextet(uint8_t c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '-')
+        return 62;
+    if (c == '_')
+        return 63;
+    return -1;
+}
+
+/* What stands in the way of a character outside the alphabet, in the reader's words. */
+static enum hsmart_code
+refuse_character(uint8_t c, size_t at, hsmart_err *err)
+{
+    if (c == '=')
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "the base64url is padded with \"=\" at byte %zu", at);
+    if (c == '+' || c == '/')
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "\"%c\" at byte %zu belongs to plain base64, not to base64url",
+                          c, at);
+    if (c > ' ' && c < 0x7f)
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "\"%c\" at byte %zu does not belong to base64url", c, at);
+    return hs_err_set(err, HSMART_INPUT_MALFORMED, "the byte 0x%02x at byte %zu does not belong to base64url", c, at);
+}
+
+enum hsmart_code
+hs_base64url_decode(struct hs_span text, struct hs_buf *out, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+    struct hs_buf bytes = {.max_len = out->max_len};
+    uint32_t bits = 0;
+    unsigned bit_count = 0;
+    size_t len = 0;
+
+    code = hs_buf_resize(&bytes, text.len / 4 * 3 + text.len % 4 * 3 / 4, err);
+    if (code != HSMART_OK)
+        goto out;
+    for (size_t i = 0; i < text.len; i++) {
+        int value = sextet(text.data[i]);
+        if (value < 0) {
+            code = refuse_character(text.data[i], i, err);
+            goto out;
+        }
+        bits = bits << 6 | (uint32_t)value;
+        bit_count += 6;
+        if (bit_count >= 8) {
+            bit_count -= 8;
+            bytes.data[len++] = (uint8_t)(bits >> bit_count);
+        }
+    }
+    if (text.len % 4 == 1) {
+        code = hs_err_set(err, HSMART_INPUT_MALFORMED, "%zu characters cannot be base64url: the last one is cut off",
+                          text.len);
+        goto out;
+    }
+    /* RFC 4648 section 3.5: accepting any value there would give one signature many spellings. */
+    if ((bits & ((1U << bit_count) - 1)) != 0) {
+        code = hs_err_set(err, HSMART_INPUT_MALFORMED, "the unused bits of the last base64url character are not zero");
+        goto out;
+    }
+    hs_buf_move(&bytes, out);
+out:
+    hs_buf_clear(&bytes);
+    return code;
+}

@@ -1,0 +1,247 @@
+#include "json.h"
+
+#include "err.h"
+#include "text.h"
+
+#define INT64_TEXT_MAX 20U /* "-9223372036854775808" */
+
+/* ---- Pieces ---- */
+
+static void
+put(struct hs_json_writer *writer, struct hs_span piece)
+{
+    if (writer->code == HSMART_OK)
+        writer->code = hs_buf_append(writer->out, piece, &writer->err);
+}
+
+static void
+put_bytes(struct hs_json_writer *writer, const char *bytes, size_t len)
+{
+    put(writer, (struct hs_span){(const uint8_t *)bytes, len});
+}
+
+static void
+put_line_start(struct hs_json_writer *writer)
+{
+    put_bytes(writer, "\n", 1);
+    for (unsigned i = 0; i < writer->depth; i++)
+        put_bytes(writer, "  ", 2);
+}
+
+/* What stands before a value or a name: nothing after a name, else a comma and a new line where they are due. */
+static void
+put_separator(struct hs_json_writer *writer)
+{
+    uint32_t level = UINT32_C(1) << writer->depth;
+
+    if (writer->after_name) {
+        writer->after_name = false;
+        return;
+    }
+    if ((writer->has_items & level) != 0)
+        put_bytes(writer, ",", 1);
+    writer->has_items |= level;
+    if (writer->indent && writer->depth > 0)
+        put_line_start(writer);
+}
+
+/* ---- Strings ---- */
+
+/* The end of the bytes that stand for themselves: printable ASCII but quote and backslash. */
+static size_t
+plain_run(struct hs_span text, size_t at)
+{
+    while (at < text.len && text.data[at] >= 0x20 && text.data[at] < 0x80 && text.data[at] != '"' &&
+           text.data[at] != '\\')
+        at++;
+    return at;
+}
+
+static void
+put_escape(struct hs_json_writer *writer, uint8_t c)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char short_forms[][2] = {{'"', '"'},  {'\\', '\\'}, {'\b', 'b'}, {'\f', 'f'},
+                                          {'\n', 'n'}, {'\r', 'r'},  {'\t', 't'}};
+
+    for (size_t i = 0; i < HS_ARRAY_LEN(short_forms); i++)
+        if (short_forms[i][0] == (char)c) {
+            put_bytes(writer, (const char[]){'\\', short_forms[i][1]}, 2);
+            return;
+        }
+    put_bytes(writer, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 0xf]}, 6);
+}
+
+static void
+put_string(struct hs_json_writer *writer, struct hs_span text)
+{
+    put_bytes(writer, "\"", 1);
+    for (size_t at = 0; at < text.len;) {
+        size_t end = plain_run(text, at);
+        put(writer, (struct hs_span){text.data + at, end - at});
+        if (end < text.len && text.data[end] < 0x80)
+            put_escape(writer, text.data[end++]);
+        else if (end < text.len) {
+            /* Other characters go as they are, once it is seen that they are characters. */
+            struct hs_span rest = {text.data + end, 0};
+            while (end + rest.len < text.len && rest.data[rest.len] >= 0x80)
+                rest.len++;
+            size_t good_len = hs_text_utf8_prefix(rest);
+            if (good_len != rest.len && writer->code == HSMART_OK)
+                writer->code = hs_err_set(&writer->err, HSMART_INVALID_ARGUMENT,
+                                          "a text is not UTF-8 (at its byte %zu)", end + good_len);
+            put(writer, rest);
+            end += rest.len;
+        }
+        at = end;
+    }
+    put_bytes(writer, "\"", 1);
+}
+
+/* ---- Objects and arrays ---- */
+
+static void
+begin(struct hs_json_writer *writer, const char *bracket)
+{
+    put_separator(writer);
+    put_bytes(writer, bracket, 1);
+    if (writer->depth + 1 >= HS_JSON_MAX_DEPTH) {
+        if (writer->code == HSMART_OK)
+            writer->code = hs_err_set(&writer->err, HSMART_INTERNAL, "JSON is written too deep");
+        return;
+    }
+    writer->depth++;
+    writer->has_items &= ~(UINT32_C(1) << writer->depth);
+}
+
+static void
+end(struct hs_json_writer *writer, const char *bracket)
+{
+    if (writer->depth == 0 || writer->after_name) {
+        if (writer->code == HSMART_OK)
+            writer->code = hs_err_set(&writer->err, HSMART_INTERNAL, "JSON is closed where nothing is open");
+        return;
+    }
+    bool had_items = (writer->has_items & UINT32_C(1) << writer->depth) != 0;
+    writer->depth--;
+    if (writer->indent && had_items)
+        put_line_start(writer);
+    put_bytes(writer, bracket, 1);
+}
+
+void
+hs_json_begin_object(struct hs_json_writer *writer)
+{
+    begin(writer, "{");
+}
+
+void
+hs_json_end_object(struct hs_json_writer *writer)
+{
+    end(writer, "}");
+}
+
+void
+hs_json_begin_array(struct hs_json_writer *writer)
+{
+    begin(writer, "[");
+}
+
+void
+hs_json_end_array(struct hs_json_writer *writer)
+{
+    end(writer, "]");
+}
+
+void
+hs_json_name(struct hs_json_writer *writer, const char *name)
+{
+    put_separator(writer);
+    put_string(writer, hs_span_str(name));
+    put_bytes(writer, ": ", writer->indent ? 2 : 1);
+    writer->after_name = true;
+}
+
+/* ---- Values ---- */
+
+void
+hs_json_put_raw(struct hs_json_writer *writer, struct hs_span json)
+{
+    put_separator(writer);
+    put(writer, json);
+}
+
+void
+hs_json_put_span(struct hs_json_writer *writer, struct hs_span text)
+{
+    put_separator(writer);
+    put_string(writer, text);
+}
+
+void
+hs_json_put_null(struct hs_json_writer *writer)
+{
+    hs_json_put_raw(writer, hs_span_str("null"));
+}
+
+void
+hs_json_put_text(struct hs_json_writer *writer, const char *text)
+{
+    if (text == NULL)
+        hs_json_put_null(writer);
+    else
+        hs_json_put_span(writer, hs_span_str(text));
+}
+
+void
+hs_json_put_integer(struct hs_json_writer *writer, int64_t number)
+{
+    char digits[INT64_TEXT_MAX];
+    size_t at = sizeof digits;
+    uint64_t magnitude = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+    do {
+        digits[--at] = (char)('0' + magnitude % 10);
+        magnitude /= 10;
+    } while (magnitude != 0);
+    if (number < 0)
+        digits[--at] = '-';
+    hs_json_put_raw(writer, (struct hs_span){(const uint8_t *)digits + at, sizeof digits - at});
+}
+
+void
+hs_json_put_boolean(struct hs_json_writer *writer, bool value)
+{
+    hs_json_put_raw(writer, hs_span_str(value ? "true" : "false"));
+}
+
+void
+hs_json_member_text(struct hs_json_writer *writer, const char *name, const char *text)
+{
+    hs_json_name(writer, name);
+    hs_json_put_text(writer, text);
+}
+
+void
+hs_json_member_integer(struct hs_json_writer *writer, const char *name, int64_t number)
+{
+    hs_json_name(writer, name);
+    hs_json_put_integer(writer, number);
+}
+
+void
+hs_json_member_boolean(struct hs_json_writer *writer, const char *name, bool value)
+{
+    hs_json_name(writer, name);
+    hs_json_put_boolean(writer, value);
+}
+
+enum hsmart_code
+hs_json_writer_finish(struct hs_json_writer *writer, hsmart_err *err)
+{
+    if (writer->code == HSMART_OK && (writer->depth != 0 || writer->after_name))
+        writer->code = hs_err_set(&writer->err, HSMART_INTERNAL, "JSON is not complete");
+    if (writer->code != HSMART_OK && err != NULL)
+        *err = writer->err;
+    return writer->code;
+}
