@@ -1,10 +1,76 @@
-# hs_layer(NAME USES layers… NEEDS libraries…): the sources of src/NAME as one static library that sees only its own
-# headers, the public ones and those of the layers it uses. An upward include is "No such file".
-configure_file(${PROJECT_SOURCE_DIR}/include/hsmart/version.h.in ${PROJECT_BINARY_DIR}/include/hsmart/version.h @ONLY)
+# What is built, and how: layers, the library made of them, and the tools.
+#
+#   hs_layer(NAME USES layers… NEEDS libraries…)   the sources of src/NAME as one static library that sees only its own
+#                                                  headers, the public ones and those of the layers it uses. An upward
+#                                                  include is "No such file".
+#   hs_library(LAYERS … NEEDS … PKG_CONFIG …)      libhsmart.so and libhsmart.a out of the layers' objects, installed,
+#                                                  with hsmart.pc and a CMake package
+#   hs_tool(NAME)                                  the command in tools/NAME
+include(CheckCCompilerFlag)
+include(CheckCSourceCompiles)
+include(CheckLinkerFlag)
+include(CheckPIESupported)
+include(CMakePackageConfigHelpers)
+
+set(HSMART_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize= (address,undefined or thread)")
+option(HSMART_COVERAGE "Measure which lines the tests reach (gcov)" OFF)
+
+# ---- Warnings, hardening, instruments ----
 
 add_library(hs_warnings INTERFACE)
 target_compile_options(hs_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes
                                              -Wmissing-prototypes -Wformat=2 -Wvla)
+
+check_pie_supported(LANGUAGES C)
+set(HSMART_HARDENING) # the flags that this compiler takes; tests hold the binaries against them
+foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection)
+  string(MAKE_C_IDENTIFIER "HSMART_HAVE${flag}" have)
+  set(CMAKE_REQUIRED_FLAGS -Werror)
+  check_c_compiler_flag(${flag} ${have})
+  if(${have})
+    list(APPEND HSMART_HARDENING ${flag})
+  endif()
+endforeach()
+# Level 3 also bounds buffers whose size is known only at run time. A compiler or libc without it warns.
+set(CMAKE_REQUIRED_FLAGS "-Werror -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
+check_c_source_compiles("#include <string.h>\nint main(void) { return 0; }" HSMART_HAVE_FORTIFY_3)
+unset(CMAKE_REQUIRED_FLAGS)
+if(HSMART_HAVE_FORTIFY_3)
+  set(fortify 3)
+else()
+  set(fortify 2)
+endif()
+
+add_library(hs_hardening INTERFACE)
+target_compile_options(hs_hardening INTERFACE ${HSMART_HARDENING})
+if(NOT HSMART_SANITIZE) # the sanitizers' own checks of the same calls say more
+  target_compile_options(hs_hardening INTERFACE
+    $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE$<SEMICOLON>-D_FORTIFY_SOURCE=${fortify}>)
+endif()
+foreach(flag -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
+  string(MAKE_C_IDENTIFIER "HSMART_HAVE${flag}" have)
+  check_linker_flag(C ${flag} ${have})
+  if(${have})
+    # --as-needed holds for the libraries that follow it, so it has to come early.
+    add_link_options(${flag})
+  endif()
+endforeach()
+
+if(HSMART_SANITIZE)
+  add_compile_options(-fsanitize=${HSMART_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${HSMART_SANITIZE})
+  if(HSMART_SANITIZE MATCHES undefined)
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+if(HSMART_COVERAGE)
+  add_compile_options(--coverage)
+  add_link_options(--coverage)
+endif()
+
+# ---- Layers ----
+
+configure_file(${PROJECT_SOURCE_DIR}/include/hsmart/version.h.in ${PROJECT_BINARY_DIR}/include/hsmart/version.h @ONLY)
 
 function(hs_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;NEEDS")
@@ -15,9 +81,87 @@ function(hs_layer name)
   endif()
   list(TRANSFORM arg_USES PREPEND hs_)
   add_library(hs_${name} STATIC ${sources})
-  set_target_properties(hs_${name} PROPERTIES LINKER_LANGUAGE C)
   target_compile_definitions(hs_${name} PUBLIC _POSIX_C_SOURCE=200809L)
   target_include_directories(hs_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include
                                                ${PROJECT_SOURCE_DIR}/src/${name})
-  target_link_libraries(hs_${name} PUBLIC ${arg_USES} ${arg_NEEDS} PRIVATE hs_warnings)
+  target_link_libraries(hs_${name} PUBLIC ${arg_USES} ${arg_NEEDS} PRIVATE hs_warnings hs_hardening)
+endfunction()
+
+# ---- The library ----
+
+function(hs_library)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "LAYERS;NEEDS;PKG_CONFIG")
+  set(objects)
+  foreach(layer IN LISTS arg_LAYERS)
+    list(APPEND objects $<TARGET_OBJECTS:hs_${layer}>)
+  endforeach()
+  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/hsmart/*.h)
+
+  # The soname holds the minor version too until 1.0: before that, each minor version may change the ABI.
+  add_library(libhsmart SHARED ${objects})
+  set_target_properties(libhsmart PROPERTIES OUTPUT_NAME hsmart EXPORT_NAME hsmart VERSION ${PROJECT_VERSION}
+                        SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} LINKER_LANGUAGE C
+                        VERIFY_INTERFACE_HEADER_SETS ON)
+  target_link_libraries(libhsmart PRIVATE ${arg_NEEDS})
+  if(NOT HSMART_SANITIZE) # a sanitizer's runtime is in the program, not in the library
+    target_link_options(libhsmart PRIVATE -Wl,-z,defs)
+  endif()
+
+  add_library(libhsmart_static STATIC ${objects})
+  set_target_properties(libhsmart_static PROPERTIES OUTPUT_NAME hsmart EXPORT_NAME static LINKER_LANGUAGE C)
+
+  foreach(library libhsmart libhsmart_static)
+    target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                                    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>)
+  endforeach()
+  target_sources(libhsmart PUBLIC FILE_SET HEADERS
+                 BASE_DIRS ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include
+                 FILES ${headers} ${PROJECT_BINARY_DIR}/include/hsmart/version.h)
+  target_include_directories(libhsmart_static INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+
+  # find_package(hsmart): hsmart::hsmart, and with COMPONENTS static also hsmart::static.
+  set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hsmart)
+  install(TARGETS libhsmart EXPORT hsmart-targets FILE_SET HEADERS)
+  install(TARGETS libhsmart_static EXPORT hsmart-static-targets)
+  install(EXPORT hsmart-targets NAMESPACE hsmart:: DESTINATION ${package_dir})
+  install(EXPORT hsmart-static-targets NAMESPACE hsmart:: DESTINATION ${package_dir})
+  list(JOIN arg_PKG_CONFIG " " HSMART_PKG_CONFIG)
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/src/hsmart-config.cmake.in
+                                ${PROJECT_BINARY_DIR}/hsmart-config.cmake INSTALL_DESTINATION ${package_dir})
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/hsmart-config-version.cmake
+                                   COMPATIBILITY SameMinorVersion)
+  configure_file(${PROJECT_SOURCE_DIR}/src/hsmart.pc.in ${PROJECT_BINARY_DIR}/hsmart.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/hsmart-config.cmake ${PROJECT_BINARY_DIR}/hsmart-config-version.cmake
+          DESTINATION ${package_dir})
+  install(FILES ${PROJECT_BINARY_DIR}/hsmart.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
+# ---- Tools ----
+
+# What a tool sees of the library: the public API and the layers that are about words and files. What it links is more.
+add_library(hs_tool_view INTERFACE)
+target_compile_definitions(hs_tool_view INTERFACE _POSIX_C_SOURCE=200809L)
+target_include_directories(hs_tool_view INTERFACE
+  ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include ${PROJECT_SOURCE_DIR}/src/base
+  ${PROJECT_SOURCE_DIR}/src/codec ${PROJECT_SOURCE_DIR}/src/config ${PROJECT_SOURCE_DIR}/src/rules
+  ${PROJECT_SOURCE_DIR}/tools/common)
+target_link_libraries(hs_tool_view INTERFACE $<LINK_ONLY:hs_api> $<LINK_ONLY:hs_config> $<LINK_ONLY:hs_rules>)
+
+file(GLOB common_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/common/*.c)
+if(common_sources)
+  add_library(hs_tool_common STATIC ${common_sources})
+  target_link_libraries(hs_tool_common PUBLIC hs_tool_view PRIVATE hs_warnings hs_hardening)
+endif()
+
+function(hs_tool name)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/${name}/*.c)
+  if(NOT sources OR NOT TARGET hs_tool_common) # while the tools are being written
+    return()
+  endif()
+  # "hsmart" alone would be taken for the library; the file has the plain name.
+  add_executable(tool_${name} ${sources})
+  set_target_properties(tool_${name} PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  target_include_directories(tool_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tools/${name})
+  target_link_libraries(tool_${name} PRIVATE hs_tool_common hs_warnings hs_hardening)
+  install(TARGETS tool_${name})
 endfunction()
