@@ -1,0 +1,374 @@
+#define _GNU_SOURCE /* flock, O_CLOEXEC */
+#include "p11_guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "file.h"
+#include "text.h"
+
+#define STATE_FILE_MAX 1024U
+#define LOCK_WAIT_MS 30000
+#define FORMAT_LINE "hsmart-pin-guard 1"
+
+static const struct {
+    enum hs_guard_state state;
+    const char *word; /* in the file */
+    const char *words;
+} states[] = {
+    {HS_GUARD_OPEN, "open", "open"},
+    {HS_GUARD_PENDING, "pending", "a try has no recorded end"},
+    {HS_GUARD_REFUSED, "refused", "refused"},
+    {HS_GUARD_REOPENED, "reopened", "reopened by an operator"},
+};
+
+const char *
+hs_guard_state_words(enum hs_guard_state state)
+{
+    for (size_t i = 0; i < HS_ARRAY_LEN(states); i++)
+        if (states[i].state == state)
+            return states[i].words;
+    return "unknown";
+}
+
+/* ---- Where the state is ---- */
+
+enum hsmart_code
+hs_guard_directory(const char *given, struct hs_buf *out_path, hsmart_err *err)
+{
+    const char *state_directory = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    struct hs_buf path = {0};
+    enum hsmart_code code;
+
+    if (given != NULL)
+        code = hs_buf_append_str(&path, given, err);
+    else if (state_directory != NULL && state_directory[0] == '/') /* may list several: the first is ours */
+        code = hs_buf_append(&path, (struct hs_span){(const uint8_t *)state_directory, strcspn(state_directory, ":")},
+                             err);
+    else if (xdg != NULL && xdg[0] == '/')
+        code = hs_buf_append_format(&path, err, "%s/hsmart", xdg);
+    else if (home != NULL && home[0] == '/')
+        code = hs_buf_append_format(&path, err, "%s/.local/state/hsmart", home);
+    else if (geteuid() == 0)
+        code = hs_buf_append_str(&path, "/var/lib/hsmart", err);
+    else {
+        code = hs_err_set(err, HSMART_PIN_GUARDED, "there is no directory for the PIN guard: HOME is not set");
+        hs_err_hint(err, "set STATE_DIRECTORY, XDG_STATE_HOME or HOME, or give the token a state-directory");
+    }
+    if (code == HSMART_OK)
+        hs_buf_move(&path, out_path);
+    hs_buf_clear(&path);
+    return code;
+}
+
+static enum hsmart_code
+make_directories(const char *directory, hsmart_err *err)
+{
+    struct hs_buf path = {0};
+    struct stat status;
+    enum hsmart_code code = hs_buf_append_str(&path, directory, err);
+
+    if (code != HSMART_OK)
+        return code;
+    for (char *slash = (char *)path.data + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = 0;
+        (void)mkdir((const char *)path.data, 0700);
+        *slash = '/';
+    }
+    (void)mkdir(directory, 0700);
+    hs_buf_clear(&path);
+    if (stat(directory, &status) != 0)
+        return hs_err_errno(err, HSMART_PIN_GUARDED, errno, "cannot make \"%s\"", directory);
+    if (!S_ISDIR(status.st_mode) || (status.st_mode & S_IWOTH) != 0 ||
+        (status.st_uid != geteuid() && status.st_uid != 0)) {
+        (void)hs_err_set(err, HSMART_PIN_GUARDED, "\"%s\" is not a directory that only its owner can write", directory);
+        return HSMART_PIN_GUARDED;
+    }
+    return HSMART_OK;
+}
+
+static enum hsmart_code
+digest_of(struct hs_span salt, struct hs_span value, uint8_t out[32], hsmart_err *err)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool done = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+                EVP_DigestUpdate(context, salt.data, salt.len) == 1 &&
+                EVP_DigestUpdate(context, value.data, value.len) == 1 && EVP_DigestFinal_ex(context, out, NULL) == 1;
+
+    EVP_MD_CTX_free(context);
+    return done ? HSMART_OK : hs_err_set(err, HSMART_INTERNAL, "SHA-256 failed");
+}
+
+/* The token's identity may hold anything, so the file is named by its digest. */
+static enum hsmart_code
+state_path(const char *directory, const char *identity, char **out_path, hsmart_err *err)
+{
+    uint8_t digest[32] = {0};
+    struct hs_buf path = {0};
+    enum hsmart_code code = digest_of((struct hs_span){0}, hs_span_str(identity), digest, err);
+
+    if (code == HSMART_OK)
+        code = hs_buf_append_format(&path, err, "%s/pin-", directory);
+    if (code == HSMART_OK)
+        code = hs_text_append_hex(&path, (struct hs_span){digest, 12}, err);
+    if (code == HSMART_OK)
+        code = hs_buf_take_text(&path, out_path, err);
+    hs_buf_clear(&path);
+    return code;
+}
+
+/* ---- The lock: a file beside the state, since the state itself is replaced ---- */
+
+static enum hsmart_code
+take_lock(const char *path, int *out_fd, hsmart_err *err)
+{
+    struct hs_buf lock_path = {0};
+    int64_t deadline = hs_clock_monotonic_ms() + LOCK_WAIT_MS;
+    int fd = -1;
+    enum hsmart_code code = hs_buf_append_format(&lock_path, err, "%s.lock", path);
+
+    if (code != HSMART_OK)
+        goto out;
+    fd = open(hs_buf_text(&lock_path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        code = hs_err_errno(err, HSMART_PIN_GUARDED, errno, "cannot open \"%s\"", hs_buf_text(&lock_path));
+        goto out;
+    }
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            code = hs_err_errno(err, HSMART_PIN_GUARDED, errno, "cannot lock \"%s\"", hs_buf_text(&lock_path));
+            goto out;
+        }
+        if (hs_clock_monotonic_ms() > deadline) {
+            code = hs_err_set(err, HSMART_TOKEN_BUSY, "another process has been logging in for %d s",
+                              LOCK_WAIT_MS / 1000);
+            goto out;
+        }
+        hs_clock_sleep_ms(1 + hs_random_below(3));
+    }
+    *out_fd = fd;
+    fd = -1;
+out:
+    if (fd >= 0)
+        (void)close(fd);
+    hs_buf_clear(&lock_path);
+    return code;
+}
+
+/* ---- The file ---- */
+
+struct record {
+    enum hs_guard_state state;
+    uint8_t salt[16], digest[32];
+    bool has_digest;
+};
+
+static bool
+parse_hex_field(const char *text, const char *name, uint8_t *out, size_t len)
+{
+    struct hs_buf bytes = {0};
+    char value[128] = "";
+    const char *at = strstr(text, name);
+    bool found;
+
+    if (at == NULL || sscanf(at + strlen(name), " %127[0-9a-f]", value) != 1)
+        return false;
+    found = hs_text_parse_hex(value, &bytes, NULL) == HSMART_OK && bytes.len == len;
+    if (found)
+        memcpy(out, bytes.data, len);
+    hs_buf_clear(&bytes);
+    return found;
+}
+
+static bool
+parse_record(const char *text, struct record *out_record)
+{
+    char word[16] = "";
+    const char *at = strstr(text, "\nstate ");
+
+    if (strncmp(text, FORMAT_LINE "\n", sizeof FORMAT_LINE) != 0 || at == NULL || sscanf(at, " state %15s", word) != 1)
+        return false;
+    for (size_t i = 0; i < HS_ARRAY_LEN(states); i++) {
+        if (strcmp(states[i].word, word) != 0)
+            continue;
+        out_record->state = states[i].state;
+        out_record->has_digest = parse_hex_field(text, "\nsalt ", out_record->salt, sizeof out_record->salt) &&
+                                 parse_hex_field(text, "\ndigest ", out_record->digest, sizeof out_record->digest);
+        return true;
+    }
+    return false;
+}
+
+/* No file: nothing was ever tried. A file that cannot be understood closes the guard: somebody has to look. */
+static enum hsmart_code
+load_record(const char *path, struct record *out_record, hsmart_err *err)
+{
+    struct hs_buf text = {0};
+    enum hsmart_code code;
+
+    *out_record = (struct record){.state = HS_GUARD_OPEN};
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return HSMART_OK;
+    code = hs_file_read(path, STATE_FILE_MAX, &text, err);
+    if (code == HSMART_OK && !parse_record(hs_buf_text(&text), out_record))
+        code = hs_err_set(err, HSMART_PIN_GUARDED, "the PIN guard's state in \"%s\" is damaged", path);
+    else if (code != HSMART_OK)
+        code = hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard's state cannot be read");
+    if (code != HSMART_OK)
+        hs_err_hint(err, "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard");
+    hs_buf_clear(&text);
+    return code;
+}
+
+static enum hsmart_code
+save_record(const char *path, enum hs_guard_state state, const struct hs_guard *with_digest, hsmart_err *err)
+{
+    struct hs_buf text = {0};
+    enum hsmart_code code = hs_buf_append_format(&text, err, FORMAT_LINE "\nstate %s\ntime %lld\n", states[state].word,
+                                                 (long long)hs_clock_now_s());
+
+    if (code == HSMART_OK && with_digest != NULL) {
+        code = hs_buf_append_str(&text, "salt ", err);
+        if (code == HSMART_OK)
+            code = hs_text_append_hex(&text, HS_SPAN_OF(with_digest->salt), err);
+        if (code == HSMART_OK)
+            code = hs_buf_append_str(&text, "\ndigest ", err);
+        if (code == HSMART_OK)
+            code = hs_text_append_hex(&text, HS_SPAN_OF(with_digest->digest), err);
+        if (code == HSMART_OK)
+            code = hs_buf_append_str(&text, "\n", err);
+    }
+    if (code == HSMART_OK)
+        code = hs_file_write_atomic(path, hs_span_buf(&text), 0600, err);
+    if (code == HSMART_OUTPUT_FAILED)
+        code = hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard cannot write down its state");
+    hs_buf_clear(&text);
+    return code;
+}
+
+/* ---- A try ---- */
+
+static enum hsmart_code
+refuse_when_closed(const struct hs_guard *guard, hsmart_err *err)
+{
+    if (guard->other_pin || guard->state == HS_GUARD_OPEN || guard->state == HS_GUARD_REOPENED)
+        return HSMART_OK;
+    (void)hs_err_set(err, HSMART_PIN_GUARDED, guard->state == HS_GUARD_REFUSED
+                                                  ? "this PIN was refused before and is not tried again"
+                                                  : "the last try with this PIN has no recorded end");
+    hs_err_hint(err, guard->state == HS_GUARD_REFUSED
+                         ? "correct the PIN in its source; or, if it is right by now, reopen the guard: "
+                           "hsmart-key token unlock-guard"
+                         : "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard");
+    return HSMART_PIN_GUARDED;
+}
+
+enum hsmart_code
+hs_guard_begin(const char *directory, const char *identity, struct hs_span pin, struct hs_guard *out_guard,
+               hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct hs_guard guard = {.lock_fd = -1};
+    struct record record = {0};
+
+    code = make_directories(directory, err);
+    if (code == HSMART_OK)
+        code = state_path(directory, identity, &guard.path, err);
+    if (code == HSMART_OK)
+        code = take_lock(guard.path, &guard.lock_fd, err);
+    if (code == HSMART_OK)
+        code = load_record(guard.path, &record, err);
+    if (code != HSMART_OK)
+        goto out;
+    guard.state = record.state;
+    if (record.has_digest) {
+        code = digest_of(HS_SPAN_OF(record.salt), pin, guard.digest, err);
+        guard.other_pin = memcmp(guard.digest, record.digest, sizeof guard.digest) != 0;
+    }
+    if (code == HSMART_OK)
+        code = refuse_when_closed(&guard, err);
+    if (code == HSMART_OK)
+        code = hs_random_bytes(guard.salt, sizeof guard.salt, err);
+    if (code == HSMART_OK)
+        code = digest_of(HS_SPAN_OF(guard.salt), pin, guard.digest, err);
+    if (code != HSMART_OK)
+        goto out;
+    *out_guard = guard;
+    return HSMART_OK;
+out:
+    hs_guard_end(&guard);
+    return code;
+}
+
+enum hsmart_code
+hs_guard_mark_pending(struct hs_guard *guard, hsmart_err *err)
+{
+    return save_record(guard->path, HS_GUARD_PENDING, guard, err);
+}
+
+enum hsmart_code
+hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state, hsmart_err *err)
+{
+    return save_record(guard->path, state, state == HS_GUARD_REFUSED ? guard : NULL, err);
+}
+
+void
+hs_guard_end(struct hs_guard *guard)
+{
+    if (guard->path == NULL)
+        return;
+    if (guard->lock_fd >= 0)
+        (void)close(guard->lock_fd);
+    hs_string_free(guard->path);
+    hs_wipe(guard, sizeof *guard);
+    guard->lock_fd = -1;
+}
+
+/* ---- The operator's side ---- */
+
+enum hsmart_code
+hs_guard_look(const char *directory, const char *identity, enum hs_guard_state *out_state, struct hs_buf *out_path,
+              hsmart_err *err)
+{
+    char *path = NULL;
+    struct record record = {0};
+    enum hsmart_code code = state_path(directory, identity, &path, err);
+
+    if (code == HSMART_OK)
+        code = hs_buf_resize(out_path, 0, err);
+    if (code == HSMART_OK)
+        code = hs_buf_append_str(out_path, path, err);
+    if (code == HSMART_OK)
+        code = load_record(path, &record, err);
+    if (code == HSMART_OK)
+        *out_state = record.state;
+    hs_string_free(path);
+    return code;
+}
+
+enum hsmart_code
+hs_guard_reopen(const char *directory, const char *identity, hsmart_err *err)
+{
+    char *path = NULL;
+    int lock_fd = -1;
+    enum hsmart_code code = make_directories(directory, err);
+
+    if (code == HSMART_OK)
+        code = state_path(directory, identity, &path, err);
+    if (code == HSMART_OK)
+        code = take_lock(path, &lock_fd, err);
+    if (code == HSMART_OK)
+        code = save_record(path, HS_GUARD_REOPENED, NULL, err);
+    if (lock_fd >= 0)
+        (void)close(lock_fd);
+    hs_string_free(path);
+    return code;
+}

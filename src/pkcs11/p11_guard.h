@@ -1,0 +1,57 @@
+/* The PIN guard: one try per PIN value, remembered across threads, retries, restarts and crashes.
+ *
+ * A token locks after a few wrong PINs, and some show no flag before they do. So the guard writes down, before
+ * C_Login is called, that this PIN is about to be tried, and afterwards what the token said. A PIN that was refused, or
+ * whose try has no recorded end, is not tried again until its value changes or an operator reopens the guard.
+ *
+ * The state of a token is one small text file, owner-only, in the guard's directory (docs/pin-guard.md). While a try is
+ * under way or was refused it holds a salted digest of that PIN, so that another value can be told from it; after a
+ * success it holds none. */
+#ifndef HS_P11_GUARD_H
+#define HS_P11_GUARD_H
+
+#include "bytes.h"
+
+enum hs_guard_state {
+    HS_GUARD_OPEN,     /* nothing stands against a try */
+    HS_GUARD_PENDING,  /* a try was begun and has no recorded end */
+    HS_GUARD_REFUSED,  /* the token refused the PIN */
+    HS_GUARD_REOPENED, /* an operator allowed one more try, whatever the token's flags say */
+};
+
+/* One try under way: it holds the guard's lock, so that tries of all processes are made one after another. */
+struct hs_guard {
+    int lock_fd;
+    char *path;
+    enum hs_guard_state state;    /* as found */
+    bool other_pin;               /* the PIN at hand is not the one the state is about */
+    uint8_t salt[16], digest[32]; /* of the PIN at hand */
+};
+
+/* The directory: `given` when not NULL, else $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/hsmart,
+ * else ~/.local/state/hsmart, else /var/lib/hsmart for root without a home. */
+HSMART_MUST_CHECK enum hsmart_code hs_guard_directory(const char *given, struct hs_buf *out_path, hsmart_err *err);
+
+/* Begins a try: takes the lock, reads the state, and refuses with HSMART_PIN_GUARDED when this PIN was refused before
+ * or its last try has no recorded end. `identity` names the token (serial, label, manufacturer, model). Nothing is
+ * written yet: the caller looks at the token's flags first. HSMART_PIN_GUARDED too when the state cannot be read or its
+ * directory cannot be made: no login without a guard. Ended by `hs_guard_end`. */
+HSMART_MUST_CHECK enum hsmart_code hs_guard_begin(const char *directory, const char *identity, struct hs_span pin,
+                                                  struct hs_guard *out_guard, hsmart_err *err);
+/* Writes down that the PIN is about to be tried, and syncs. */
+HSMART_MUST_CHECK enum hsmart_code hs_guard_mark_pending(struct hs_guard *guard, hsmart_err *err);
+/* Writes down how it ended (HS_GUARD_OPEN or HS_GUARD_REFUSED). */
+HSMART_MUST_CHECK enum hsmart_code hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state,
+                                                     hsmart_err *err);
+/* Lets go of the lock. What was not marked stays as it was. Repeatable. */
+void hs_guard_end(struct hs_guard *guard);
+
+/* The state without a try, and an operator's word that one more may be made. */
+HSMART_MUST_CHECK enum hsmart_code hs_guard_look(const char *directory, const char *identity,
+                                                 enum hs_guard_state *out_state, struct hs_buf *out_path,
+                                                 hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_guard_reopen(const char *directory, const char *identity, hsmart_err *err);
+/* "open", "a try has no recorded end", "refused", "reopened by an operator". */
+const char *hs_guard_state_words(enum hs_guard_state state);
+
+#endif

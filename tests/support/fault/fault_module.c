@@ -1,0 +1,462 @@
+/* A PKCS#11 module that stands in front of a real one and breaks it by rules.
+ *
+ *   HSMART_FAULT_MODULE  the real module
+ *   HSMART_FAULT_RULES   a file of rules, read again whenever it changes
+ *   HSMART_FAULT_LOG     optional: one line per intercepted call, "C_Sign 3 0x0"
+ *
+ * A rule is a line "FUNCTION CALLS ACTION…". CALLS counts the calls of that function since the rules were last read:
+ * "3", "2-5", "4-" or "*". Actions:
+ *   rv=CODE       answer CODE (hex) without asking the real module
+ *   after=CODE    ask the real module, then answer CODE all the same (a lost reply)
+ *   sleep=MS      wait, then go on; with the others
+ *   crash         abort the process
+ *   logout        C_Logout on this session first
+ *   closeall      C_CloseAllSessions first
+ *   flip, zero    C_Sign: one bit of the signature, or all of it
+ *   short, long   C_Sign: one byte less or more
+ *   rawpoint      C_GetAttributeValue: CKA_EC_POINT without its OCTET STRING
+ *   noattr=TYPE   C_GetAttributeValue: this attribute is not reported
+ *   attrrv=CODE   with noattr: answered with this code instead of CKR_ATTRIBUTE_TYPE_INVALID
+ *   hide=TYPE     C_GetMechanismList: this mechanism is left out; C_SignInit refuses it
+ *   chance=N      the rule only applies to one call in N, by a seeded generator
+ *   seed=N        starts that generator
+ * "#" starts a comment. A line that is not understood aborts: a test whose fault never happens proves nothing. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <p11-kit/pkcs11.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RULES_MAX 64U
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+enum action_bits {
+    DO_RV = 1 << 0,
+    DO_AFTER = 1 << 1,
+    DO_CRASH = 1 << 2,
+    DO_LOGOUT = 1 << 3,
+    DO_CLOSEALL = 1 << 4,
+    DO_FLIP = 1 << 5,
+    DO_ZERO = 1 << 6,
+    DO_SHORT = 1 << 7,
+    DO_LONG = 1 << 8,
+    DO_RAWPOINT = 1 << 9,
+    DO_NOATTR = 1 << 10,
+    DO_HIDE = 1 << 11,
+};
+
+struct rule {
+    char function[40];
+    unsigned long first, last;
+    unsigned actions;
+    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, chance;
+};
+
+/* What a call has to do, by all the rules that fit it together. */
+struct plan {
+    unsigned actions;
+    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static CK_FUNCTION_LIST *real;
+static CK_FUNCTION_LIST broken;
+static struct rule rules[RULES_MAX];
+static size_t rule_count;
+static struct timespec rules_changed;
+static off_t rules_size = -1;
+static ino_t rules_inode;
+static uint64_t generator = 1;
+static struct {
+    char function[40];
+    unsigned long count;
+} counters[80];
+
+static void
+give_up(const char *why, const char *what)
+{
+    fprintf(stderr, "fault module: %s: %s\n", why, what);
+    abort();
+}
+
+static unsigned long
+number_after(const char *word, const char *prefix)
+{
+    char *end = NULL;
+    unsigned long number = strtoul(word + strlen(prefix), &end, 0);
+
+    if (end == word + strlen(prefix) || *end != 0)
+        give_up("not a number", word);
+    return number;
+}
+
+static void
+parse_calls(const char *word, struct rule *rule)
+{
+    char *end = NULL;
+
+    rule->first = 1;
+    rule->last = ~0UL;
+    if (strcmp(word, "*") == 0)
+        return;
+    rule->first = rule->last = strtoul(word, &end, 10);
+    if (*end == '-' && end[1] == 0)
+        rule->last = ~0UL;
+    else if (*end == '-')
+        rule->last = strtoul(end + 1, &end, 10);
+    else if (*end != 0)
+        give_up("not a count of calls", word);
+}
+
+static void
+parse_action(const char *word, struct rule *rule)
+{
+    static const struct {
+        const char *word;
+        unsigned bit;
+    } flags[] = {{"crash", DO_CRASH}, {"logout", DO_LOGOUT}, {"closeall", DO_CLOSEALL}, {"flip", DO_FLIP},
+                 {"zero", DO_ZERO},   {"short", DO_SHORT},   {"long", DO_LONG},         {"rawpoint", DO_RAWPOINT}};
+    const struct {
+        const char *prefix;
+        unsigned bit;
+        unsigned long *to;
+    } numbers[] = {{"rv=", DO_RV, &rule->rv},           {"after=", DO_AFTER, &rule->rv},
+                   {"sleep=", 0, &rule->sleep_ms},      {"noattr=", DO_NOATTR, &rule->attribute},
+                   {"attrrv=", 0, &rule->attribute_rv}, {"hide=", DO_HIDE, &rule->mechanism},
+                   {"chance=", 0, &rule->chance}};
+
+    for (size_t i = 0; i < COUNT_OF(flags); i++) {
+        if (strcmp(word, flags[i].word) == 0) {
+            rule->actions |= flags[i].bit;
+            return;
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        if (strncmp(word, numbers[i].prefix, strlen(numbers[i].prefix)) == 0) {
+            *numbers[i].to = number_after(word, numbers[i].prefix);
+            rule->actions |= numbers[i].bit;
+            return;
+        }
+    }
+    if (strncmp(word, "seed=", 5) == 0)
+        generator = number_after(word, "seed=") | 1U;
+    else
+        give_up("unknown action", word);
+}
+
+static void
+parse_rule(char *line)
+{
+    char *rest = NULL;
+    char *comment = strchr(line, '#');
+    if (comment != NULL)
+        *comment = 0;
+    char *word = strtok_r(line, " \t\r\n", &rest);
+
+    if (word == NULL)
+        return;
+    if (rule_count == RULES_MAX)
+        give_up("too many rules", word);
+    struct rule *rule = &rules[rule_count++];
+    *rule = (struct rule){.attribute_rv = CKR_ATTRIBUTE_TYPE_INVALID};
+    (void)snprintf(rule->function, sizeof rule->function, "%s", word);
+    word = strtok_r(NULL, " \t\r\n", &rest);
+    if (word == NULL)
+        give_up("no count of calls", rule->function);
+    parse_calls(word, rule);
+    while ((word = strtok_r(NULL, " \t\r\n", &rest)) != NULL)
+        parse_action(word, rule);
+}
+
+/* Called with the lock held, at every intercepted call: one stat. */
+static void
+read_rules_when_changed(void)
+{
+    const char *path = getenv("HSMART_FAULT_RULES");
+    struct stat status;
+    char line[256];
+
+    if (path == NULL || stat(path, &status) != 0)
+        return;
+    if (status.st_size == rules_size && status.st_ino == rules_inode &&
+        status.st_mtim.tv_sec == rules_changed.tv_sec && status.st_mtim.tv_nsec == rules_changed.tv_nsec)
+        return;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return;
+    rules_changed = status.st_mtim;
+    rules_size = status.st_size;
+    rules_inode = status.st_ino;
+    rule_count = 0;
+    memset(counters, 0, sizeof counters);
+    while (fgets(line, sizeof line, file) != NULL)
+        parse_rule(line);
+    (void)fclose(file);
+}
+
+static unsigned long
+count_call(const char *function)
+{
+    for (size_t i = 0; i < COUNT_OF(counters); i++) {
+        if (counters[i].function[0] == 0)
+            (void)snprintf(counters[i].function, sizeof counters[i].function, "%s", function);
+        if (strcmp(counters[i].function, function) == 0)
+            return ++counters[i].count;
+    }
+    give_up("too many functions", function);
+    return 0;
+}
+
+static bool
+chance_strikes(const struct rule *rule)
+{
+    if (rule->chance == 0)
+        return true;
+    generator ^= generator << 13;
+    generator ^= generator >> 7;
+    generator ^= generator << 17;
+    return generator % rule->chance == 0;
+}
+
+static void
+log_call(const char *function, unsigned long call, const struct plan *plan)
+{
+    const char *path = getenv("HSMART_FAULT_LOG");
+    FILE *file = path != NULL ? fopen(path, "ae") : NULL;
+
+    if (file == NULL)
+        return;
+    fprintf(file, "%s %lu 0x%x\n", function, call, plan->actions);
+    (void)fclose(file);
+}
+
+static struct plan
+plan_call(const char *function)
+{
+    struct plan plan = {.attribute_rv = CKR_ATTRIBUTE_TYPE_INVALID};
+
+    pthread_mutex_lock(&lock);
+    read_rules_when_changed();
+    unsigned long call = count_call(function);
+    for (size_t i = 0; i < rule_count; i++) {
+        const struct rule *rule = &rules[i];
+        if (strcmp(rule->function, function) != 0 || call < rule->first || call > rule->last || !chance_strikes(rule))
+            continue;
+        plan.actions |= rule->actions;
+        if (rule->actions & (DO_RV | DO_AFTER))
+            plan.rv = rule->rv;
+        plan.sleep_ms += rule->sleep_ms;
+        if (rule->actions & DO_NOATTR) {
+            plan.attribute = rule->attribute;
+            plan.attribute_rv = rule->attribute_rv;
+        }
+        if (rule->actions & DO_HIDE)
+            plan.mechanism = rule->mechanism;
+    }
+    log_call(function, call, &plan);
+    pthread_mutex_unlock(&lock);
+    if (plan.sleep_ms != 0) {
+        struct timespec rest = {(time_t)(plan.sleep_ms / 1000), (long)(plan.sleep_ms % 1000) * 1000000};
+        (void)nanosleep(&rest, NULL);
+    }
+    if (plan.actions & DO_CRASH)
+        abort();
+    return plan;
+}
+
+static void
+disturb(const struct plan *plan, CK_SESSION_HANDLE session)
+{
+    CK_SESSION_INFO info;
+
+    if (plan->actions & DO_LOGOUT)
+        (void)real->C_Logout(session);
+    if ((plan->actions & DO_CLOSEALL) && real->C_GetSessionInfo(session, &info) == CKR_OK)
+        (void)real->C_CloseAllSessions(info.slotID);
+}
+
+/* A function that is only failed, slowed or disturbed: the real call between two ifs. */
+#define BREAK(name, parameters, arguments, session)                                                                    \
+    static CK_RV broken_##name parameters                                                                              \
+    {                                                                                                                  \
+        struct plan plan = plan_call(#name);                                                                           \
+        disturb(&plan, session);                                                                                       \
+        if (plan.actions & DO_RV)                                                                                      \
+            return plan.rv;                                                                                            \
+        CK_RV rv = real->name arguments;                                                                               \
+        return (plan.actions & DO_AFTER) ? plan.rv : rv;                                                               \
+    }
+
+BREAK(C_Initialize, (void *args), (args), 0)
+BREAK(C_Finalize, (void *reserved), (reserved), 0)
+BREAK(C_GetInfo, (CK_INFO * info), (info), 0)
+BREAK(C_GetSlotList, (CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count), (present, slots, count), 0)
+BREAK(C_GetSlotInfo, (CK_SLOT_ID slot, CK_SLOT_INFO *info), (slot, info), 0)
+BREAK(C_GetTokenInfo, (CK_SLOT_ID slot, CK_TOKEN_INFO *info), (slot, info), 0)
+BREAK(C_InitToken, (CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG len, CK_UTF8CHAR *label), (slot, pin, len, label), 0)
+BREAK(C_InitPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG len), (session, pin, len), session)
+BREAK(C_OpenSession,
+      (CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *session),
+      (slot, flags, application, notify, session), 0)
+BREAK(C_CloseSession, (CK_SESSION_HANDLE session), (session), 0)
+BREAK(C_GetSessionInfo, (CK_SESSION_HANDLE session, CK_SESSION_INFO *info), (session, info), session)
+BREAK(C_Login, (CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len),
+      (session, user, pin, len), session)
+BREAK(C_Logout, (CK_SESSION_HANDLE session), (session), 0)
+BREAK(C_FindObjectsInit, (CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count),
+      (session, template, count), session)
+BREAK(C_FindObjects, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count),
+      (session, objects, max, count), session)
+BREAK(C_FindObjectsFinal, (CK_SESSION_HANDLE session), (session), session)
+BREAK(C_GenerateKeyPair,
+      (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public_template, CK_ULONG public_count,
+       CK_ATTRIBUTE *private_template, CK_ULONG private_count, CK_OBJECT_HANDLE *public_key,
+       CK_OBJECT_HANDLE *private_key),
+      (session, mechanism, public_template, public_count, private_template, private_count, public_key, private_key),
+      session)
+BREAK(C_DestroyObject, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object), (session, object), session)
+
+static CK_RV
+broken_C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *types, CK_ULONG *count)
+{
+    struct plan plan = plan_call("C_GetMechanismList");
+
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = real->C_GetMechanismList(slot, types, count);
+    if (rv != CKR_OK || types == NULL || !(plan.actions & DO_HIDE))
+        return rv;
+    CK_ULONG kept = 0;
+    for (CK_ULONG i = 0; i < *count; i++)
+        if (types[i] != plan.mechanism)
+            types[kept++] = types[i];
+    *count = kept;
+    return rv;
+}
+
+static CK_RV
+broken_C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+    struct plan plan = plan_call("C_SignInit");
+
+    disturb(&plan, session);
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    if ((plan.actions & DO_HIDE) && mechanism->mechanism == plan.mechanism)
+        return CKR_MECHANISM_INVALID;
+    CK_RV rv = real->C_SignInit(session, mechanism, key);
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+static void
+spoil_signature(const struct plan *plan, CK_BYTE *signature, CK_ULONG *len)
+{
+    if (plan->actions & DO_FLIP)
+        signature[*len / 2] ^= 0x10;
+    if (plan->actions & DO_ZERO)
+        memset(signature, 0, *len);
+    if (plan->actions & DO_SHORT)
+        (*len)--;
+    if (plan->actions & DO_LONG)
+        signature[(*len)++] = 0;
+}
+
+static CK_RV
+broken_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len, CK_BYTE *signature, CK_ULONG *len)
+{
+    struct plan plan = plan_call("C_Sign");
+
+    disturb(&plan, session);
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = real->C_Sign(session, data, data_len, signature, len);
+    if (rv == CKR_OK && signature != NULL)
+        spoil_signature(&plan, signature, len);
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+/* The bare point of some tokens: the OCTET STRING's header is cut off. */
+static void
+strip_octet_string(CK_ATTRIBUTE *attribute)
+{
+    uint8_t *value = attribute->pValue;
+    CK_ULONG header = attribute->ulValueLen > 2 && value != NULL && value[1] == 0x81 ? 3 : 2;
+
+    if (attribute->ulValueLen == CK_UNAVAILABLE_INFORMATION || attribute->ulValueLen < 65)
+        return;
+    if (value != NULL)
+        memmove(value, value + header, attribute->ulValueLen - header);
+    attribute->ulValueLen -= header;
+}
+
+static CK_RV
+broken_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count)
+{
+    struct plan plan = plan_call("C_GetAttributeValue");
+
+    disturb(&plan, session);
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = real->C_GetAttributeValue(session, object, template, count);
+    for (CK_ULONG i = 0; i < count; i++) {
+        if ((plan.actions & DO_RAWPOINT) && template[i].type == CKA_EC_POINT)
+            strip_octet_string(&template[i]);
+        if ((plan.actions & DO_NOATTR) && template[i].type == plan.attribute) {
+            template[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+            rv = plan.attribute_rv;
+        }
+    }
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+__attribute__((visibility("default"))) CK_RV
+C_GetFunctionList(CK_FUNCTION_LIST **list)
+{
+    const char *path = getenv("HSMART_FAULT_MODULE");
+
+    pthread_mutex_lock(&lock);
+    if (real == NULL) {
+        void *module = path != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+        if (module == NULL)
+            give_up("cannot load HSMART_FAULT_MODULE", path != NULL ? dlerror() : "not set");
+        CK_C_GetFunctionList get = NULL;
+        *(void **)&get = dlsym(module, "C_GetFunctionList");
+        if (get == NULL || get(&real) != CKR_OK)
+            give_up("no C_GetFunctionList in", path);
+        broken = *real;
+#define USE(name) broken.name = broken_##name
+        USE(C_Initialize);
+        USE(C_Finalize);
+        USE(C_GetInfo);
+        broken.C_GetFunctionList = C_GetFunctionList;
+        USE(C_GetSlotList);
+        USE(C_GetSlotInfo);
+        USE(C_GetTokenInfo);
+        USE(C_GetMechanismList);
+        USE(C_InitToken);
+        USE(C_InitPIN);
+        USE(C_OpenSession);
+        USE(C_CloseSession);
+        USE(C_GetSessionInfo);
+        USE(C_Login);
+        USE(C_Logout);
+        USE(C_FindObjectsInit);
+        USE(C_FindObjects);
+        USE(C_FindObjectsFinal);
+        USE(C_GetAttributeValue);
+        USE(C_SignInit);
+        USE(C_Sign);
+        USE(C_GenerateKeyPair);
+        USE(C_DestroyObject);
+    }
+    pthread_mutex_unlock(&lock);
+    *list = &broken;
+    return CKR_OK;
+}

@@ -1,0 +1,233 @@
+/* The PIN guard: what it lets through, what it writes down, and that two processes take turns. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "file.h"
+#include "p11_guard.h"
+
+#define IDENTITY "hsmart-test 1234"
+
+static char directory[64];
+
+static int
+fresh_directory(void **state)
+{
+    (void)state;
+    (void)snprintf(directory, sizeof directory, "/tmp/hsmart-guard-XXXXXX");
+    return mkdtemp(directory) == NULL;
+}
+
+static int
+remove_directory(void **state)
+{
+    char command[96];
+
+    (void)state;
+    (void)snprintf(command, sizeof command, "rm -rf %s", directory);
+    return system(command);
+}
+
+/* What was tried last, and how it ended; "" for a crash before the end was written down. */
+enum ending { NEVER_TRIED, ACCEPTED, REFUSED, CRASHED, REFUSED_THEN_REOPENED, CRASHED_THEN_REOPENED };
+
+static void
+try_pin(const char *pin, enum ending ending)
+{
+    struct hs_guard guard = {0};
+
+    if (ending == NEVER_TRIED)
+        return;
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(pin), &guard, NULL), HSMART_OK);
+    assert_int_equal(hs_guard_mark_pending(&guard, NULL), HSMART_OK);
+    if (ending == ACCEPTED)
+        assert_int_equal(hs_guard_mark_end(&guard, HS_GUARD_OPEN, NULL), HSMART_OK);
+    if (ending == REFUSED || ending == REFUSED_THEN_REOPENED)
+        assert_int_equal(hs_guard_mark_end(&guard, HS_GUARD_REFUSED, NULL), HSMART_OK);
+    hs_guard_end(&guard);
+    if (ending == REFUSED_THEN_REOPENED || ending == CRASHED_THEN_REOPENED)
+        assert_int_equal(hs_guard_reopen(directory, IDENTITY, NULL), HSMART_OK);
+}
+
+static struct transition {
+    const char *name;
+    enum ending ending;
+    const char *next_pin;
+    enum hsmart_code code;
+    bool other_pin;
+} transitions[] = {
+    {"nothing was tried: open", NEVER_TRIED, "1111", HSMART_OK, false},
+    {"the PIN was accepted: open", ACCEPTED, "1111", HSMART_OK, false},
+    {"the PIN was refused: closed for it", REFUSED, "1111", HSMART_PIN_GUARDED, false},
+    {"the PIN was refused: open for another value", REFUSED, "2222", HSMART_OK, true},
+    {"a longer value is another one", REFUSED, "11111", HSMART_OK, true},
+    {"a crash during the try: closed for it", CRASHED, "1111", HSMART_PIN_GUARDED, false},
+    {"a crash during the try: open for another value", CRASHED, "2222", HSMART_OK, true},
+    {"refused, then reopened: open", REFUSED_THEN_REOPENED, "1111", HSMART_OK, false},
+    {"crashed, then reopened: open", CRASHED_THEN_REOPENED, "1111", HSMART_OK, false},
+};
+
+static void
+the_guard_lets_through(void **state)
+{
+    const struct transition *row = *state;
+    struct hs_guard guard = {0};
+    hsmart_err err = {0};
+
+    try_pin("1111", row->ending);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(row->next_pin), &guard, &err), row->code);
+    if (row->code == HSMART_OK) {
+        assert_int_equal(guard.other_pin, row->other_pin);
+    } else {
+        assert_non_null(strstr(err.hint, "unlock-guard"));
+        assert_null(strstr(err.text, "1111"));
+    }
+    hs_guard_end(&guard);
+}
+
+static void
+state_of(char *out_text, size_t len, mode_t *out_mode)
+{
+    enum hs_guard_state found;
+    struct hs_buf path = {0}, text = {0};
+    struct stat status = {0};
+
+    assert_int_equal(hs_guard_look(directory, IDENTITY, &found, &path, NULL), HSMART_OK);
+    assert_int_equal(hs_file_read(hs_buf_text(&path), 4096, &text, NULL), HSMART_OK);
+    (void)snprintf(out_text, len, "%s", hs_buf_text(&text));
+    assert_int_equal(stat(hs_buf_text(&path), &status), 0);
+    *out_mode = status.st_mode & 07777;
+    hs_buf_clear(&path);
+    hs_buf_clear(&text);
+}
+
+static void
+the_file_is_the_owners_and_holds_no_pin(void **state)
+{
+    char text[1024];
+    mode_t mode = 0;
+
+    (void)state;
+    try_pin("secret-pin-648219", REFUSED);
+    state_of(text, sizeof text, &mode);
+    assert_int_equal(mode, 0600);
+    assert_null(strstr(text, "648219"));
+    assert_non_null(strstr(text, "digest"));
+}
+
+static void
+after_a_success_not_even_a_digest_is_kept(void **state)
+{
+    char text[1024];
+    mode_t mode = 0;
+
+    (void)state;
+    try_pin("648219", ACCEPTED);
+    state_of(text, sizeof text, &mode);
+    assert_null(strstr(text, "digest"));
+    assert_null(strstr(text, "salt"));
+}
+
+static void
+tokens_do_not_share_a_guard(void **state)
+{
+    struct hs_guard guard = {0};
+
+    (void)state;
+    try_pin("1111", REFUSED);
+    assert_int_equal(hs_guard_begin(directory, "hsmart-test 9999", hs_span_str("1111"), &guard, NULL), HSMART_OK);
+    hs_guard_end(&guard);
+}
+
+static void
+a_damaged_state_closes_the_guard(void **state)
+{
+    enum hs_guard_state found;
+    struct hs_buf path = {0};
+    struct hs_guard guard = {0};
+    hsmart_err err = {0};
+
+    (void)state;
+    try_pin("1111", ACCEPTED);
+    assert_int_equal(hs_guard_look(directory, IDENTITY, &found, &path, NULL), HSMART_OK);
+    assert_int_equal(hs_file_write_atomic(hs_buf_text(&path), hs_span_str("hsmart-pin-guard 1\nstate op"), 0600, NULL),
+                     HSMART_OK);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), &guard, &err), HSMART_PIN_GUARDED);
+    assert_non_null(strstr(err.text, "damaged"));
+    assert_int_equal(hs_guard_reopen(directory, IDENTITY, NULL), HSMART_OK);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), &guard, &err), HSMART_OK);
+    hs_guard_end(&guard);
+    hs_buf_clear(&path);
+}
+
+static void
+without_a_place_to_write_there_is_no_login(void **state)
+{
+    struct hs_guard guard = {0};
+    hsmart_err err = {0};
+
+    (void)state;
+    assert_int_equal(hs_guard_begin("/proc/hsmart", IDENTITY, hs_span_str("1111"), &guard, &err), HSMART_PIN_GUARDED);
+}
+
+static void
+a_second_process_waits_and_then_sees_the_end(void **state)
+{
+    struct hs_guard guard = {0};
+    int status = 0;
+
+    (void)state;
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), &guard, NULL), HSMART_OK);
+    assert_int_equal(hs_guard_mark_pending(&guard, NULL), HSMART_OK);
+    pid_t child = fork();
+    if (child == 0) {
+        struct hs_guard own = {0};
+        (void)close(guard.lock_fd); /* the child's copy must not keep the lock */
+        _exit((int)hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), &own, NULL));
+    }
+    assert_true(child > 0);
+    (void)usleep(50000);
+    assert_int_equal(waitpid(child, &status, WNOHANG), 0); /* it waits: a pending try of a living process */
+    assert_int_equal(hs_guard_mark_end(&guard, HS_GUARD_OPEN, NULL), HSMART_OK);
+    hs_guard_end(&guard);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), HSMART_OK);
+}
+
+int
+main(void)
+{
+    struct CMUnitTest tests[HS_ARRAY_LEN(transitions) + 6] = {0};
+    const struct CMUnitTest others[] = {
+        cmocka_unit_test_setup_teardown(the_file_is_the_owners_and_holds_no_pin, fresh_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(after_a_success_not_even_a_digest_is_kept, fresh_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(tokens_do_not_share_a_guard, fresh_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(a_damaged_state_closes_the_guard, fresh_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(without_a_place_to_write_there_is_no_login, fresh_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(a_second_process_waits_and_then_sees_the_end, fresh_directory,
+                                        remove_directory),
+    };
+    size_t count = 0;
+
+    for (; count < HS_ARRAY_LEN(transitions); count++)
+        tests[count] = (struct CMUnitTest){.name = transitions[count].name,
+                                           .test_func = the_guard_lets_through,
+                                           .setup_func = fresh_directory,
+                                           .teardown_func = remove_directory,
+                                           .initial_state = &transitions[count]};
+    for (size_t i = 0; i < HS_ARRAY_LEN(others); i++)
+        tests[count++] = others[i];
+    return _cmocka_run_group_tests("pin guard", tests, count, NULL, NULL);
+}

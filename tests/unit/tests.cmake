@@ -1,0 +1,1 @@
+hs_unit_test(p11_guard USES pkcs11)
