@@ -48,6 +48,13 @@ enum hsmart_code {
     HSMART_POLICY_REFUSED = 80,   /* possible, but against the rules for keys */
 
     HSMART_CHECK_FAILED = 100,    /* a check found errors */
+
+    HSMART_NETWORK_FAILED = 120,  /* the server cannot be reached, or not in time */
+    HSMART_TLS_FAILED = 121,      /* the server is not who it should be, or speaks no TLS 1.2 */
+
+    HSMART_SERVER_REFUSED = 140,  /* the server refused the client */
+    HSMART_SERVER_FAILED = 141,   /* the server failed, or its answer makes no sense */
+    HSMART_SERVER_BUSY = 142,     /* the server asks to come back later than we may wait */
 };
 
 /* Lives on the caller's stack: telling "out of memory" takes no memory. */

@@ -73,6 +73,18 @@ const struct hs_err_row hs_err_rows[] = {
      "Make a new key with `hsmart-key generate`."},
     {HSMART_CHECK_FAILED, "HSMART_CHECK_FAILED", HS_EXIT_CHECK, "A check found errors.",
      "Mend the findings that are marked as errors; each names its cure."},
+    {HSMART_NETWORK_FAILED, "HSMART_NETWORK_FAILED", HS_EXIT_NETWORK, "The server cannot be reached, or not in time.",
+     "Check the URL, name resolution, proxy and firewall; the message names host and port."},
+    {HSMART_TLS_FAILED, "HSMART_TLS_FAILED", HS_EXIT_NETWORK,
+     "The server is not who it should be, or speaks no TLS 1.2.",
+     "Check the host name in the URL; give a private CA by ca-file. Verification cannot be switched off."},
+    {HSMART_SERVER_REFUSED, "HSMART_SERVER_REFUSED", HS_EXIT_SERVER, "The server refused the client.",
+     "Go through the causes that the message names, in their order; `hsmart check assertion` tests most of them."},
+    {HSMART_SERVER_FAILED, "HSMART_SERVER_FAILED", HS_EXIT_SERVER, "The server failed, or its answer makes no sense.",
+     "Try again later; if it stays, show the message to the server's operator."},
+    {HSMART_SERVER_BUSY, "HSMART_SERVER_BUSY", HS_EXIT_SERVER,
+     "The server asks to come back later than hsmart may wait.",
+     "Try again after the time that the message names, and ask for access tokens less often."},
 };
 const size_t hs_err_row_count = HS_ARRAY_LEN(hs_err_rows);
 
