@@ -36,12 +36,16 @@ extern const size_t hs_alg_count;
 const struct hs_alg *hs_alg_by_name(const char *name);
 /* RS384 for RSA, the algorithm of the curve for EC. */
 const struct hs_alg *hs_alg_default(enum hs_key_type type, const struct hs_curve *curve);
-/* The names that fit, for messages: "RS384, RS256, …". Static. */
 bool hs_alg_fits(const struct hs_alg *alg, enum hs_key_type type, const struct hs_curve *curve);
+/* The names that fit, for messages: "RS384, RS256, …". Static. */
+const char *hs_alg_names(enum hs_key_type type, const struct hs_curve *curve);
 
 /* The digest of `data` under the algorithm's hash; `out` has room for HS_HASH_MAX bytes. */
 HSMART_MUST_CHECK enum hsmart_code hs_alg_digest(const struct hs_alg *alg, struct hs_span data, uint8_t *out,
                                                  hsmart_err *err);
+
+/* OpenSSL's implementation of "SHA256", "SHA384" or "SHA512", fetched once; NULL when it has none. */
+const EVP_MD *hs_alg_md(const char *hash);
 
 #define HS_RSA_MIN_BITS 2048U  /* RFC 7518 section 3.3 */
 #define HS_RSA_MAX_BITS 16384U /* OpenSSL's own limit for verifying */

@@ -14,7 +14,10 @@ struct hs_jws {
     struct hs_buf header_text, payload_text, signature;
     struct hs_json_doc header, payload;
 };
-#define HS_JWS_MAX_LEN (256U << 10)
+#define HS_JWS_MAX_LEN (1U << 20)
+/* Only takes it apart: `header` and `payload` stay empty, since the payload of a JWS can be anything.
+ * HSMART_INPUT_MALFORMED, naming the part, when it is not three parts of clean base64url. */
+HSMART_MUST_CHECK enum hsmart_code hs_jws_split(struct hs_span text, struct hs_jws *out_jws, hsmart_err *err);
 /* HSMART_INPUT_MALFORMED, naming the part, when it is not three parts of clean base64url with JSON objects in the
  * first two. */
 HSMART_MUST_CHECK enum hsmart_code hs_jws_parse(struct hs_span text, struct hs_jws *out_jws, hsmart_err *err);
