@@ -2,7 +2,7 @@
 #ifndef HS_CHECK_H
 #define HS_CHECK_H
 
-#include "jwk.h"
+#include "bytes.h"
 
 enum hs_severity { HS_SEVERITY_ERROR, HS_SEVERITY_WARNING };
 
