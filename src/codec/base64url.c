@@ -11,7 +11,7 @@ hs_base64url_append(struct hs_buf *out, struct hs_span bytes, hsmart_err *err)
 
     if (bytes.len > SIZE_MAX / 4)
         return hs_err_no_memory(err);
-    enum hsmart_code code = hs_buf_resize(out, at + (bytes.len * 4 + 2) / 3, err);
+    enum hsmart_code code = hs_buf_resize(out, at + hs_base64url_len(bytes.len), err);
     if (code != HSMART_OK)
         return code;
 

@@ -4,6 +4,13 @@
 
 #include "bytes.h"
 
+/* How many characters `len` bytes take. */
+static inline size_t
+hs_base64url_len(size_t len)
+{
+    return len / 3 * 4 + (len % 3 * 4 + 2) / 3;
+}
+
 /* Appends the encoding of `bytes` to `out`. */
 HSMART_MUST_CHECK enum hsmart_code hs_base64url_append(struct hs_buf *out, struct hs_span bytes, hsmart_err *err);
 /* Decodes `text` into `out`. HSMART_INPUT_MALFORMED for padding, white space, the characters of plain base64, an

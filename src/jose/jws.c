@@ -5,13 +5,31 @@
 
 /* ---- Signing ---- */
 
+/* One allocation: growing would move a live assertion about in memory. The length of the whole is known. */
+static enum hsmart_code
+reserve(const struct hs_signer *signer, struct hs_span header, struct hs_span payload, struct hs_buf *jws,
+        hsmart_err *err)
+{
+    size_t len = hs_base64url_len(header.len) + hs_base64url_len(payload.len) +
+                 hs_base64url_len(hs_jwk_signature_len(signer->jwk)) + strlen("..");
+
+    if (len > HS_JWS_MAX_LEN)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the JWS would be %zu bytes long, more than the %u allowed",
+                          len, HS_JWS_MAX_LEN);
+    enum hsmart_code code = hs_buf_resize(jws, len, err);
+    return code == HSMART_OK ? hs_buf_resize(jws, 0, err) : code;
+}
+
 enum hsmart_code
 hs_jws_sign(struct hs_signer *signer, struct hs_span header, struct hs_span payload, struct hs_buf *out_jws,
             hsmart_err *err)
 {
     enum hsmart_code code;
-    struct hs_buf jws = {.max_len = HS_JWS_MAX_LEN}, signature = {0};
+    struct hs_buf jws = {0}, signature = {0};
 
+    code = reserve(signer, header, payload, &jws, err);
+    if (code != HSMART_OK)
+        goto out;
     code = hs_base64url_append(&jws, header, err);
     if (code != HSMART_OK)
         goto out;
