@@ -1,0 +1,320 @@
+/* One list of tests for every token: what a user does, on the token that the environment names (tests/tokens/…). What a
+ * token cannot do is skipped by name, on the words in P11_CAPS. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <hsmart/hsmart.h>
+
+#include "bytes.h"
+#include "file.h"
+#include "jws.h"
+
+#define CLIENT_ID "matrix-client"
+#define AUDIENCE "https://ehr.example/token"
+
+static char pin_source[128], wrong_pin_source[128], token_uri[128];
+
+static const char *
+need(const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value == NULL) {
+        fprintf(stderr, "%s is not set: run this by tests/token/matrix\n", name);
+        exit(2);
+    }
+    return value;
+}
+
+static bool
+can(const char *word)
+{
+    char padded[512], wanted[64];
+
+    (void)snprintf(padded, sizeof padded, " %s ", need("P11_CAPS"));
+    (void)snprintf(wanted, sizeof wanted, " %s ", word);
+    return strstr(padded, wanted) != NULL;
+}
+
+static hsmart_token_options
+token_options(const char *source)
+{
+    const char *init = need("P11_INIT");
+
+    return (hsmart_token_options){
+        .module = need("P11_MODULE"), .init_string = init[0] != 0 ? init : NULL, .uri = token_uri, .pin_source = source};
+}
+
+static hsmart_token *
+open_token(void)
+{
+    hsmart_token_options options = token_options(pin_source);
+    hsmart_token *token = NULL;
+    hsmart_err err = {0};
+
+    if (hsmart_token_open(&options, &token, &err) != HSMART_OK)
+        fail_msg("cannot open the token: %s", err.text);
+    return token;
+}
+
+static hsmart_key *
+find_key(hsmart_token *token, const char *uri)
+{
+    hsmart_key *key = NULL;
+    hsmart_err err = {0};
+
+    if (hsmart_key_find(token, uri, &key, &err) != HSMART_OK)
+        fail_msg("cannot find %s: %s", uri, err.text);
+    return key;
+}
+
+/* ---- The kinds of key ---- */
+
+static struct kind {
+    const char *alg, *label, *uri, *cap;
+    unsigned bits;
+} kinds[] = {
+    {"RS384", "matrix-rsa", "pkcs11:object=matrix-rsa", "rsa3072", 3072},
+    {"ES384", "matrix-ec", "pkcs11:object=matrix-ec", "ec384", 384},
+};
+
+static void
+skip_when_it_cannot(const struct kind *kind)
+{
+    if (can(kind->cap))
+        return;
+    print_message("SKIP %s: this token makes no %s keys\n", need("P11_NAME"), kind->alg);
+    skip();
+}
+
+/* ---- Tests, in the order in which they run ---- */
+
+static void
+it_is_listed_without_login(void **state)
+{
+    hsmart_token_options options = token_options(NULL);
+    hsmart_token_list *list = NULL;
+    hsmart_err err = {0};
+
+    (void)state;
+    if (hsmart_token_list_read(&options, &list, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(list->count, 1);
+    assert_string_equal(list->tokens[0].label, need("P11_TOKEN"));
+    assert_true(list->tokens[0].mechanism_count > 0);
+    hsmart_token_list_free(list);
+}
+
+static void
+another_label_is_absent(void **state)
+{
+    hsmart_token_options options = token_options(NULL);
+    hsmart_token *token = NULL;
+    hsmart_err err = {0};
+
+    (void)state;
+    options.uri = "pkcs11:token=no-such-token";
+    assert_int_equal(hsmart_token_open(&options, &token, &err), HSMART_TOKEN_ABSENT);
+    assert_non_null(strstr(err.text, need("P11_TOKEN")));
+}
+
+static void
+a_wrong_pin_is_refused_and_then_the_right_one_works(void **state)
+{
+    hsmart_token_options options = token_options(wrong_pin_source);
+    hsmart_token *token = NULL;
+    hsmart_err err = {0};
+
+    (void)state;
+    assert_int_equal(hsmart_token_open(&options, &token, &err), HSMART_PIN_REFUSED);
+    assert_null(strstr(err.text, "99999"));
+    hsmart_token_close(open_token());
+}
+
+static void
+a_key_is_made_that_cannot_leave(void **state)
+{
+    const struct kind *kind = *state;
+    hsmart_key_spec spec = {.alg = kind->alg, .label = kind->label};
+    hsmart_key *key = NULL;
+    hsmart_err err = {0};
+
+    skip_when_it_cannot(kind);
+    hsmart_token *token = open_token();
+    if (hsmart_key_generate(token, &spec, &key, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    const hsmart_key_info *info = hsmart_key_get_info(key);
+    assert_int_equal(info->problem, HSMART_OK);
+    assert_int_equal(info->bits, kind->bits);
+    assert_string_equal(info->alg, kind->alg);
+    for (size_t i = 0; i < info->attribute_count; i++)
+        if (info->attributes[i].required)
+            assert_int_equal(info->attributes[i].reported, info->attributes[i].wanted);
+    hsmart_key_free(key);
+    hsmart_token_close(token);
+}
+
+static void
+a_used_label_is_refused(void **state)
+{
+    const struct kind *kind = *state;
+    hsmart_key_spec spec = {.alg = kind->alg, .label = kind->label};
+    hsmart_key *key = NULL;
+    hsmart_err err = {0};
+
+    skip_when_it_cannot(kind);
+    hsmart_token *token = open_token();
+    assert_int_equal(hsmart_key_generate(token, &spec, &key, &err), HSMART_KEY_EXISTS);
+    hsmart_key_free(find_key(token, kind->uri)); /* and the older key is still there */
+    hsmart_token_close(token);
+}
+
+static void
+it_is_found_under_its_own_uri(void **state)
+{
+    const struct kind *kind = *state;
+
+    skip_when_it_cannot(kind);
+    hsmart_token *token = open_token();
+    hsmart_key *by_label = find_key(token, kind->uri);
+    hsmart_key *by_uri = find_key(token, hsmart_key_get_info(by_label)->uri);
+    assert_string_equal(hsmart_key_get_info(by_label)->thumbprint, hsmart_key_get_info(by_uri)->thumbprint);
+    hsmart_key_free(by_label);
+    hsmart_key_free(by_uri);
+    hsmart_token_close(token);
+}
+
+/* Reads the JWK that was exported and verifies the assertion with nothing but that. */
+static void
+assert_verifies(const hsmart_key *key, const char *alg, const char *jwt)
+{
+    char *json = NULL;
+    struct hs_json_doc document = {0};
+    struct hs_jwk jwk = {0};
+    struct hs_jws jws = {0};
+
+    assert_int_equal(hsmart_key_jwk(key, NULL, &json, NULL), HSMART_OK);
+    assert_int_equal(hs_json_parse(hs_span_str(json), &document, NULL), HSMART_OK);
+    assert_int_equal(hs_jwk_parse(document.root, &jwk, NULL), HSMART_OK);
+    assert_int_equal(hs_jws_parse(hs_span_str(jwt), &jws, NULL), HSMART_OK);
+    assert_int_equal(
+        hs_jwk_verify(&jwk, hs_alg_by_name(alg), jws.signing_input, hs_span_buf(&jws.signature), NULL), HSMART_OK);
+    hs_jws_clear(&jws);
+    hs_jwk_clear(&jwk);
+    hs_json_doc_clear(&document);
+    hsmart_string_free(json);
+}
+
+static void
+it_signs_assertions_that_verify(void **state)
+{
+    const struct kind *kind = *state;
+    const hsmart_assertion_options options = {.client_id = CLIENT_ID, .audience = AUDIENCE};
+    hsmart_signer *signer = NULL;
+    hsmart_err err = {0};
+
+    skip_when_it_cannot(kind);
+    hsmart_token *token = open_token();
+    hsmart_key *key = find_key(token, kind->uri);
+    if (hsmart_signer_new(key, NULL, &signer, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    for (int i = 0; i < 20; i++) {
+        char *jwt = NULL;
+        if (hsmart_signer_assertion(signer, &options, &jwt, &err) != HSMART_OK)
+            fail_msg("%s", err.text);
+        assert_verifies(key, kind->alg, jwt);
+        hsmart_string_free(jwt);
+    }
+    hsmart_signer_free(signer);
+    hsmart_key_free(key);
+    hsmart_token_close(token);
+}
+
+static void
+another_thumbprint_is_refused(void **state)
+{
+    const struct kind *kind = *state;
+    const hsmart_signer_options options = {.thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"};
+    hsmart_signer *signer = NULL;
+
+    skip_when_it_cannot(kind);
+    hsmart_token *token = open_token();
+    hsmart_key *key = find_key(token, kind->uri);
+    assert_int_equal(hsmart_signer_new(key, &options, &signer, NULL), HSMART_KEY_MISMATCH);
+    hsmart_key_free(key);
+    hsmart_token_close(token);
+}
+
+static void
+all_keys_are_listed(void **state)
+{
+    hsmart_key_list *list = NULL;
+    hsmart_err err = {0};
+    size_t expected = 0;
+
+    (void)state;
+    hsmart_token *token = open_token();
+    if (hsmart_key_list_read(token, &list, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < HS_ARRAY_LEN(kinds); i++)
+        expected += can(kinds[i].cap);
+    assert_int_equal(list->count, expected);
+    hsmart_key_list_free(list);
+    hsmart_token_close(token);
+}
+
+static void
+write_pin(const char *name, const char *pin, char *out_source, size_t len)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof path, "%s/%s", need("P11_DIR"), name);
+    if (hs_file_write_atomic(path, hs_span_str(pin), 0600, NULL) != HSMART_OK)
+        exit(2);
+    (void)snprintf(out_source, len, "file:%s", path);
+}
+
+int
+main(void)
+{
+    static const struct {
+        const char *name;
+        CMUnitTestFunction run;
+        bool per_kind;
+    } rows[] = {
+        {"it is listed without login", it_is_listed_without_login, false},
+        {"another label is absent", another_label_is_absent, false},
+        {"a wrong PIN is refused, and then the right one works", a_wrong_pin_is_refused_and_then_the_right_one_works,
+         false},
+        {"a key is made that cannot leave", a_key_is_made_that_cannot_leave, true},
+        {"a used label is refused", a_used_label_is_refused, true},
+        {"it is found under its own URI", it_is_found_under_its_own_uri, true},
+        {"it signs assertions that verify", it_signs_assertions_that_verify, true},
+        {"another thumbprint is refused", another_thumbprint_is_refused, true},
+        {"all keys are listed", all_keys_are_listed, false},
+    };
+    struct CMUnitTest tests[2 * HS_ARRAY_LEN(rows)] = {0};
+    char names[2 * HS_ARRAY_LEN(rows)][128];
+    size_t count = 0;
+
+    write_pin("matrix.pin", need("P11_PIN"), pin_source, sizeof pin_source);
+    write_pin("matrix-wrong.pin", "99999", wrong_pin_source, sizeof wrong_pin_source);
+    (void)snprintf(token_uri, sizeof token_uri, "pkcs11:token=%s", need("P11_TOKEN"));
+    for (size_t i = 0; i < HS_ARRAY_LEN(rows); i++) {
+        for (size_t k = 0; k < (rows[i].per_kind ? HS_ARRAY_LEN(kinds) : 1); k++, count++) {
+            (void)snprintf(names[count], sizeof names[count], "%s: %s%s%s", need("P11_NAME"), rows[i].name,
+                           rows[i].per_kind ? ", " : "", rows[i].per_kind ? kinds[k].alg : "");
+            tests[count] = (struct CMUnitTest){
+                .name = names[count], .test_func = rows[i].run, .initial_state = rows[i].per_kind ? &kinds[k] : NULL};
+        }
+    }
+    return _cmocka_run_group_tests("matrix", tests, count, NULL, NULL);
+}

@@ -1,0 +1,6 @@
+# The same list of tests on every real token; each sets its own up.
+add_executable(test_matrix ${CMAKE_CURRENT_SOURCE_DIR}/token/test_matrix.c)
+target_link_libraries(test_matrix PRIVATE hs_api PkgConfig::CMOCKA hs_warnings)
+foreach(token softhsm2 nss opencryptoki tpm2 p11kit-server p11kit-proxy spy)
+  hs_script_test(matrix ${token} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/token/matrix $<TARGET_FILE:test_matrix> ${token})
+endforeach()
