@@ -48,22 +48,24 @@ hs_free(void *memory)
     free(memory);
 }
 
-/* Room for `len` bytes and the NUL behind them. The old memory is wiped: realloc would leave a copy behind. */
-static enum hsmart_code
-reserve(struct hs_buf *buf, size_t len, hsmart_err *err)
+/* Room for `len` bytes and the NUL behind them. The old memory is wiped: realloc would leave a copy behind. The
+ * capacity stays within `max_len`, so what fits into it needs no check; only hs_buf_move brings in more. */
+enum hsmart_code
+hs_buf_reserve(struct hs_buf *buf, size_t len, hsmart_err *err)
 {
-    size_t max_len = buf->max_len != 0 ? buf->max_len : HS_BUF_MAX_DEFAULT;
-
-    if (len > max_len)
-        return hs_err_set(err, HSMART_INPUT_MALFORMED, "the data is longer than the %zu bytes allowed", max_len);
     if (len < buf->capacity)
         return HSMART_OK;
+    size_t max_len = buf->max_len != 0 ? buf->max_len : HS_BUF_MAX_DEFAULT;
+    if (len > max_len)
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "the data is longer than the %zu bytes allowed", max_len);
 
     size_t capacity = len + 1;
     if (capacity < 2 * buf->capacity)
         capacity = 2 * buf->capacity;
     if (capacity < 64)
         capacity = 64;
+    if (capacity > max_len + 1)
+        capacity = max_len + 1;
     uint8_t *data = malloc(capacity);
     if (data == NULL)
         return hs_err_no_memory(err);
@@ -80,7 +82,7 @@ reserve(struct hs_buf *buf, size_t len, hsmart_err *err)
 enum hsmart_code
 hs_buf_resize(struct hs_buf *buf, size_t len, hsmart_err *err)
 {
-    enum hsmart_code code = reserve(buf, len, err);
+    enum hsmart_code code = hs_buf_reserve(buf, len, err);
 
     if (code != HSMART_OK)
         return code;
@@ -94,13 +96,13 @@ hs_buf_resize(struct hs_buf *buf, size_t len, hsmart_err *err)
 enum hsmart_code
 hs_buf_append(struct hs_buf *buf, struct hs_span span, hsmart_err *err)
 {
-    enum hsmart_code code;
-
-    if (span.len > SIZE_MAX / 4 - buf->len)
-        return hs_err_no_memory(err);
-    code = reserve(buf, buf->len + span.len, err);
-    if (code != HSMART_OK)
-        return code;
+    if (span.len >= buf->capacity - buf->len) { /* no room for it and the NUL */
+        if (span.len > SIZE_MAX / 4 - buf->len)
+            return hs_err_no_memory(err);
+        enum hsmart_code code = hs_buf_reserve(buf, buf->len + span.len, err);
+        if (code != HSMART_OK)
+            return code;
+    }
     if (span.len > 0)
         memcpy(buf->data + buf->len, span.data, span.len);
     buf->len += span.len;
@@ -125,7 +127,7 @@ hs_buf_append_format(struct hs_buf *buf, hsmart_err *err, const char *format, ..
     va_end(args);
     if (len < 0)
         return hs_err_set(err, HSMART_INTERNAL, "a text cannot be formatted");
-    code = reserve(buf, buf->len + (size_t)len, err);
+    code = hs_buf_reserve(buf, buf->len + (size_t)len, err);
     if (code != HSMART_OK)
         return code;
     va_start(args, format);
@@ -164,7 +166,7 @@ hs_buf_text(const struct hs_buf *buf)
 enum hsmart_code
 hs_buf_take_text(struct hs_buf *buf, char **out_text, hsmart_err *err)
 {
-    enum hsmart_code code = reserve(buf, buf->len, err);
+    enum hsmart_code code = hs_buf_reserve(buf, buf->len, err);
 
     if (code != HSMART_OK)
         return code;

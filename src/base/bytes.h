@@ -46,6 +46,8 @@ struct hs_span hs_span_trim_zeros(struct hs_span span);
 /* `hs_buf_resize` sets the length; new bytes are zero. HSMART_NO_MEMORY, or HSMART_INPUT_MALFORMED above
  * `max_len`; the buffer is unchanged then. */
 HSMART_MUST_CHECK enum hsmart_code hs_buf_resize(struct hs_buf *buf, size_t len, hsmart_err *err);
+/* Room for `len` bytes in all, so that appending up to there neither fails nor moves the data. */
+HSMART_MUST_CHECK enum hsmart_code hs_buf_reserve(struct hs_buf *buf, size_t len, hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code hs_buf_append(struct hs_buf *buf, struct hs_span span, hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code hs_buf_append_str(struct hs_buf *buf, const char *text, hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code hs_buf_append_format(struct hs_buf *buf, hsmart_err *err, const char *format, ...)

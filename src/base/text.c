@@ -41,6 +41,10 @@ hs_text_utf8_prefix(struct hs_span text)
     size_t prefix = 0;
 
     while (prefix < text.len) {
+        if (text.data[prefix] < 0x80) {
+            prefix++;
+            continue;
+        }
         size_t len = utf8_char(text.data + prefix, text.len - prefix, &code_point);
         if (len == 0)
             break;

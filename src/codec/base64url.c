@@ -16,15 +16,22 @@ hs_base64url_append(struct hs_buf *out, struct hs_span bytes, hsmart_err *err)
         return code;
 
     uint8_t *to = out->data + at;
-    uint32_t bits = 0;
-    unsigned bit_count = 0;
-    for (size_t i = 0; i < bytes.len; i++) {
-        bits = bits << 8 | bytes.data[i];
-        for (bit_count += 8; bit_count >= 6; bit_count -= 6)
-            *to++ = (uint8_t)alphabet[bits >> (bit_count - 6) & 0x3f];
+    const uint8_t *from = bytes.data;
+    size_t left = bytes.len;
+    for (; left >= 3; left -= 3, from += 3) {
+        uint32_t group = (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2];
+        *to++ = (uint8_t)alphabet[group >> 18];
+        *to++ = (uint8_t)alphabet[group >> 12 & 0x3f];
+        *to++ = (uint8_t)alphabet[group >> 6 & 0x3f];
+        *to++ = (uint8_t)alphabet[group & 0x3f];
     }
-    if (bit_count > 0)
-        *to = (uint8_t)alphabet[bits << (6 - bit_count) & 0x3f];
+    if (left > 0) {
+        uint32_t group = (uint32_t)from[0] << 16 | (left > 1 ? (uint32_t)from[1] << 8 : 0);
+        *to++ = (uint8_t)alphabet[group >> 18];
+        *to++ = (uint8_t)alphabet[group >> 12 & 0x3f];
+        if (left > 1)
+            *to++ = (uint8_t)alphabet[group >> 6 & 0x3f];
+    }
     return HSMART_OK;
 }
 

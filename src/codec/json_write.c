@@ -47,12 +47,17 @@ put_separator(struct hs_json_writer *writer)
 
 /* ---- Strings ---- */
 
-/* The end of the bytes that stand for themselves: printable ASCII but quote and backslash. */
+/* Whether a byte stands for itself: printable ASCII but quote and backslash. */
+static bool
+is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 static size_t
 plain_run(struct hs_span text, size_t at)
 {
-    while (at < text.len && text.data[at] >= 0x20 && text.data[at] < 0x80 && text.data[at] != '"' &&
-           text.data[at] != '\\')
+    while (at < text.len && is_plain(text.data[at]))
         at++;
     return at;
 }
@@ -72,8 +77,9 @@ put_escape(struct hs_json_writer *writer, uint8_t c)
     put_bytes(writer, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 0xf]}, 6);
 }
 
+/* `close` is the closing quote and what follows it. */
 static void
-put_string(struct hs_json_writer *writer, struct hs_span text)
+put_string(struct hs_json_writer *writer, struct hs_span text, const char *close)
 {
     put_bytes(writer, "\"", 1);
     for (size_t at = 0; at < text.len;) {
@@ -95,7 +101,7 @@ put_string(struct hs_json_writer *writer, struct hs_span text)
         }
         at = end;
     }
-    put_bytes(writer, "\"", 1);
+    put(writer, hs_span_str(close));
 }
 
 /* ---- Objects and arrays ---- */
@@ -157,8 +163,7 @@ void
 hs_json_name(struct hs_json_writer *writer, const char *name)
 {
     put_separator(writer);
-    put_string(writer, hs_span_str(name));
-    put_bytes(writer, ": ", writer->indent ? 2 : 1);
+    put_string(writer, hs_span_str(name), writer->indent ? "\": " : "\":");
     writer->after_name = true;
 }
 
@@ -175,7 +180,7 @@ void
 hs_json_put_span(struct hs_json_writer *writer, struct hs_span text)
 {
     put_separator(writer);
-    put_string(writer, text);
+    put_string(writer, text, "\"");
 }
 
 void

@@ -16,8 +16,7 @@ reserve(const struct hs_signer *signer, struct hs_span header, struct hs_span pa
     if (len > HS_JWS_MAX_LEN)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the JWS would be %zu bytes long, more than the %u allowed",
                           len, HS_JWS_MAX_LEN);
-    enum hsmart_code code = hs_buf_resize(jws, len, err);
-    return code == HSMART_OK ? hs_buf_resize(jws, 0, err) : code;
+    return hs_buf_reserve(jws, len, err);
 }
 
 enum hsmart_code

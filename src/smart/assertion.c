@@ -8,6 +8,9 @@
 #include "text.h"
 
 #define TYPE_DEFAULT "JWT"
+/* Room for most headers and claims at once. */
+#define HEADER_USUAL_LEN 255U
+#define CLAIMS_USUAL_LEN 511U
 #define NOW_MAX_S 253402300799 /* the end of the year 9999 */
 
 /* The claims that have a value of their own per assertion. */
@@ -131,7 +134,13 @@ hs_assertion_sign(struct hs_signer *signer, const hsmart_assertion_options *opti
     code = choose_moment(options, &moment, err);
     if (code != HSMART_OK)
         goto out;
+    code = hs_buf_reserve(&header, HEADER_USUAL_LEN, err);
+    if (code != HSMART_OK)
+        goto out;
     code = format_header(signer, options, &header, err);
+    if (code != HSMART_OK)
+        goto out;
+    code = hs_buf_reserve(&claims, CLAIMS_USUAL_LEN, err);
     if (code != HSMART_OK)
         goto out;
     code = format_claims(options, &moment, &claims, err);
