@@ -1,0 +1,215 @@
+#include "rows.h"
+
+#include "err.h"
+
+static void
+a_span_equals_by_content(void **state)
+{
+    (void)state;
+    assert_true(hs_span_equal(span("abc"), span("abc")));
+    assert_false(hs_span_equal(span("abc"), span("abd")));
+    assert_false(hs_span_equal(span("abc"), span("ab")));
+    assert_true(hs_span_equal((struct hs_span){0}, span("")));
+    assert_true(hs_span_equal_str(span("kid"), "kid"));
+    assert_true(hs_span_equal_str((struct hs_span){0}, NULL));
+}
+
+static struct trim {
+    const char *name;
+    uint8_t bytes[4];
+    size_t len, expected_len;
+} trims[] = {
+    {"nothing to trim", {1, 0, 0, 0}, 4, 4},
+    {"leading zeros are trimmed, later ones are not", {0, 0, 5, 0}, 4, 2},
+    {"zero alone becomes empty", {0, 0, 0, 0}, 4, 0},
+    {"the empty span stays empty", {0}, 0, 0},
+};
+
+static void
+leading_zeros_are_trimmed(void **state)
+{
+    const struct trim *row = *state;
+    struct hs_span trimmed = hs_span_trim_zeros((struct hs_span){row->bytes, row->len});
+
+    assert_int_equal(trimmed.len, row->expected_len);
+    assert_ptr_equal(trimmed.data + trimmed.len, row->bytes + row->len);
+}
+
+static void
+text_in_a_buffer_is_always_terminated(void **state)
+{
+    (void)state;
+    struct hs_buf buf = {0};
+
+    assert_string_equal(hs_buf_text(&buf), "");
+    for (size_t i = 0; i < 300; i++) {
+        assert_int_equal(hs_buf_append_str(&buf, "x", NULL), HSMART_OK);
+        assert_int_equal(strlen(hs_buf_text(&buf)), i + 1);
+    }
+    assert_int_equal(hs_buf_resize(&buf, 2, NULL), HSMART_OK);
+    assert_string_equal(hs_buf_text(&buf), "xx");
+    hs_buf_clear(&buf);
+}
+
+static void
+new_bytes_are_zero_even_where_others_were_before(void **state)
+{
+    (void)state;
+    struct hs_buf buf = {0};
+
+    assert_int_equal(hs_buf_append_str(&buf, "secret", NULL), HSMART_OK);
+    assert_int_equal(hs_buf_resize(&buf, 1, NULL), HSMART_OK);
+    assert_int_equal(hs_buf_resize(&buf, 6, NULL), HSMART_OK);
+    assert_memory_equal(buf.data, "s\0\0\0\0\0", 6);
+    hs_buf_clear(&buf);
+}
+
+static void
+a_buffer_does_not_grow_beyond_its_limit(void **state)
+{
+    (void)state;
+    struct hs_buf buf = {.max_len = 10};
+    hsmart_err err = {0};
+
+    assert_int_equal(hs_buf_append_str(&buf, "0123456789", &err), HSMART_OK);
+    assert_int_equal(hs_buf_append_str(&buf, "x", &err), HSMART_INPUT_MALFORMED);
+    assert_string_equal(err.text, "the data is longer than the 10 bytes allowed");
+    assert_int_equal(hs_buf_resize(&buf, 11, NULL), HSMART_INPUT_MALFORMED);
+    assert_int_equal(hs_buf_reserve(&buf, 11, NULL), HSMART_INPUT_MALFORMED);
+    assert_int_equal(hs_buf_append_format(&buf, NULL, "%d", 1), HSMART_INPUT_MALFORMED);
+    assert_string_equal(hs_buf_text(&buf), "0123456789");
+    hs_buf_clear(&buf);
+    assert_int_equal(buf.max_len, 10);
+}
+
+static void
+reserved_room_keeps_the_data_where_it_is(void **state)
+{
+    (void)state;
+    struct hs_buf buf = {0};
+
+    assert_int_equal(hs_buf_reserve(&buf, 1000, NULL), HSMART_OK);
+    assert_int_equal(buf.len, 0);
+    const uint8_t *data = buf.data;
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(hs_buf_append_str(&buf, "x", NULL), HSMART_OK);
+    assert_ptr_equal(buf.data, data);
+    hs_buf_clear(&buf);
+}
+
+static void
+formatted_text_is_appended(void **state)
+{
+    (void)state;
+    struct hs_buf buf = {0};
+
+    assert_int_equal(hs_buf_append_str(&buf, "a=", NULL), HSMART_OK);
+    assert_int_equal(hs_buf_append_format(&buf, NULL, "%d, %s", 42, "b"), HSMART_OK);
+    assert_string_equal(hs_buf_text(&buf), "a=42, b");
+    hs_buf_clear(&buf);
+}
+
+static void
+a_move_leaves_the_source_empty_and_drops_what_was_there(void **state)
+{
+    (void)state;
+    struct hs_buf from = {.max_len = 7}, to = {0};
+
+    assert_int_equal(hs_buf_append_str(&from, "new", NULL), HSMART_OK);
+    assert_int_equal(hs_buf_append_str(&to, "old", NULL), HSMART_OK);
+    hs_buf_move(&from, &to);
+    assert_null(from.data);
+    assert_int_equal(from.max_len, 7);
+    assert_string_equal(hs_buf_text(&to), "new");
+    hs_buf_move(&to, &to);
+    assert_string_equal(hs_buf_text(&to), "new");
+    hs_buf_clear(&to);
+    hs_buf_clear(&to);
+}
+
+static void
+taken_text_belongs_to_the_caller(void **state)
+{
+    (void)state;
+    struct hs_buf buf = {0};
+    char *text = NULL;
+
+    assert_int_equal(hs_buf_append_str(&buf, "text", NULL), HSMART_OK);
+    assert_int_equal(hs_buf_take_text(&buf, &text, NULL), HSMART_OK);
+    assert_string_equal(text, "text");
+    assert_null(buf.data);
+    hs_string_free(text);
+    assert_int_equal(hs_buf_take_text(&buf, &text, NULL), HSMART_OK);
+    assert_string_equal(text, "");
+    hs_string_free(text);
+    hs_string_free(NULL);
+}
+
+static void
+an_array_grows_by_doubling_and_keeps_its_items(void **state)
+{
+    (void)state;
+    int *numbers = NULL;
+
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(hs_array_grow((void **)&numbers, (size_t)i, sizeof *numbers, NULL), HSMART_OK);
+        assert_int_equal(numbers[i], 0);
+        numbers[i] = i;
+        for (int j = 0; j <= i; j++)
+            assert_int_equal(numbers[j], j);
+    }
+    hs_free(numbers);
+}
+
+static void
+copies_are_separate_and_null_stays_null(void **state)
+{
+    (void)state;
+    char *copy = NULL;
+
+    assert_int_equal(hs_strdup("kid", &copy, NULL), HSMART_OK);
+    assert_string_equal(copy, "kid");
+    hs_string_free(copy);
+    copy = (char *)(uintptr_t)1;
+    assert_int_equal(hs_strdup_or_null(NULL, &copy, NULL), HSMART_OK);
+    assert_null(copy);
+}
+
+static void
+a_secret_is_replaced_and_bounded(void **state)
+{
+    (void)state;
+    struct hs_secret secret = {0};
+    uint8_t long_value[HS_SECRET_MAX + 1] = {0};
+    hsmart_err err = {0};
+
+    assert_int_equal(hs_secret_set(&secret, span("1234"), NULL), HSMART_OK);
+    assert_int_equal(hs_secret_set(&secret, span("98765"), NULL), HSMART_OK);
+    assert_true(hs_span_equal_str((struct hs_span){secret.data, secret.len}, "98765"));
+    assert_int_equal(hs_secret_set(&secret, HS_SPAN_OF(long_value), &err), HSMART_PIN_UNAVAILABLE);
+    assert_string_equal(err.text, "the secret is longer than 1024 bytes");
+    assert_int_equal(secret.len, 5);
+    hs_secret_clear(&secret);
+    assert_null(secret.data);
+    hs_secret_clear(&secret);
+}
+
+int
+main(void)
+{
+    static struct rows rows;
+
+    ADD_TEST(&rows, a_span_equals_by_content);
+    ADD_ROWS(&rows, leading_zeros_are_trimmed, trims);
+    ADD_TEST(&rows, text_in_a_buffer_is_always_terminated);
+    ADD_TEST(&rows, new_bytes_are_zero_even_where_others_were_before);
+    ADD_TEST(&rows, a_buffer_does_not_grow_beyond_its_limit);
+    ADD_TEST(&rows, reserved_room_keeps_the_data_where_it_is);
+    ADD_TEST(&rows, formatted_text_is_appended);
+    ADD_TEST(&rows, a_move_leaves_the_source_empty_and_drops_what_was_there);
+    ADD_TEST(&rows, taken_text_belongs_to_the_caller);
+    ADD_TEST(&rows, an_array_grows_by_doubling_and_keeps_its_items);
+    ADD_TEST(&rows, copies_are_separate_and_null_stays_null);
+    ADD_TEST(&rows, a_secret_is_replaced_and_bounded);
+    return rows_run("bytes", &rows);
+}
