@@ -1,0 +1,36 @@
+/* The seams to the outside world: one HTTP exchange, and the clock. Everything above them runs without a network. */
+#ifndef HS_EXCHANGE_H
+#define HS_EXCHANGE_H
+
+#include "http.h"
+
+/* As `hs_http_exchange`; `run` must be safe to call from several threads at once. */
+struct hs_exchange {
+    enum hsmart_code (*run)(void *arg, const struct hs_http_request *request, struct hs_http_response *out_response,
+                            hsmart_err *err);
+    void *arg;
+};
+/* The real one; `http` stays the caller's and must live as long. */
+struct hs_exchange hs_exchange_over_http(struct hs_http *http);
+
+/* Seconds since the epoch, and waiting. */
+struct hs_time {
+    int64_t (*now_s)(void *arg);
+    void (*sleep_ms)(void *arg, unsigned ms);
+    void *arg;
+};
+extern const struct hs_time hs_time_system;
+
+/* What every conversation with a server needs. */
+struct hs_link {
+    struct hs_exchange exchange;
+    struct hs_time time;
+    struct hs_log log;
+};
+
+/* A request over the link; the time is asked before and after, and set in the answer where the exchange left it 0. */
+HSMART_MUST_CHECK enum hsmart_code hs_link_exchange(const struct hs_link *link, const struct hs_http_request *request,
+                                                    struct hs_http_response *out_response, hsmart_err *err);
+int64_t hs_link_now_s(const struct hs_link *link);
+
+#endif
