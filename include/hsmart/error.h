@@ -33,6 +33,8 @@ enum hsmart_code {
     HSMART_TOKEN_INCAPABLE = 26,  /* the token lacks a mechanism or a function that is needed */
     HSMART_SIGNATURE_WRONG = 27,  /* the token returned a signature that does not verify */
     HSMART_TOKEN_EXISTS = 28,     /* the token is initialised already */
+    HSMART_TOKEN_UNAVAILABLE = 29, /* not asked: the token failed a moment ago, and is given time */
+    HSMART_FORKED = 30,           /* the process was forked after the token was opened */
 
     HSMART_PIN_UNAVAILABLE = 40,  /* the PIN source gives no PIN */
     HSMART_PIN_REFUSED = 41,      /* the token refused the PIN */

@@ -24,7 +24,9 @@ typedef struct hsmart_token_options {
     const char *quirks;      /* names from the quirk table, separated by spaces; NULL: what the token's row says */
     const char *uri;         /* RFC 7512 URI of the token; NULL: the only token of the module */
     const char *pin_source;  /* file:PATH, credential:NAME, fd:N, exec:COMMAND, prompt, pinpad; NULL: no login */
+    const char *state_directory; /* where the PIN guard keeps its state; NULL: see docs/pin-guard.md */
     unsigned max_sessions;   /* sessions used at once, 1 to 64; 0: 4 */
+    unsigned timeout_ms;     /* how long one request may take, waiting and recovery included; 0: 5000 */
     hsmart_log_fn log;       /* NULL: silent */
     void *log_arg;
 } hsmart_token_options;

@@ -29,7 +29,7 @@ enum hs_ckr_class {
 
 struct hs_ckr_row {
     CK_RV rv;
-    const char *name;        /* "CKR_DEVICE_REMOVED" */
+    const char *name;        /* "CKR_DEVICE_REMOVED"; NULL in the rows for codes without one */
     enum hs_ckr_class class;
     enum hsmart_code code;
     const char *words;       /* "token unplugged" */

@@ -12,12 +12,14 @@ struct hs_p11_module {
     CK_FUNCTION_LIST *p11;
     CK_INFO info;
     char *path;
+    bool single_threaded; /* it cannot lock: one call at a time */
     unsigned quirks; /* of the rows that match path and library; before any setting of the user's */
     /* private to p11_module.c from here */
     void *handle;
     char *init_string;
     unsigned reference_count;
     bool initialized_by_us;
+    unsigned long fork_generation;
     struct hs_p11_module *next;
 };
 
@@ -28,6 +30,9 @@ HSMART_MUST_CHECK enum hsmart_code hs_p11_module_open(const char *path, const ch
                                                       const struct hs_log *log, struct hs_p11_module **out_module,
                                                       hsmart_err *err);
 void hs_p11_module_close(struct hs_p11_module *module);
+
+/* After a fork nothing of a module that the parent opened may be called in the child; `hs_p11_module_close` knows. */
+bool hs_p11_module_is_from_before_fork(const struct hs_p11_module *module);
 
 /* C_Finalize and C_Initialize again, to see the slots anew; only while no session is open on the module. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err);

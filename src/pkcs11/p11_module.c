@@ -1,0 +1,307 @@
+#define _GNU_SOURCE /* flock */
+#include "p11_module.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "p11_ckr.h"
+#include "p11_quirk.h"
+
+#define TURN_WAIT_MS 5000
+
+/* The modules of this process. PKCS#11 state is per process and library, so this is the one global that cannot be
+ * avoided. After a fork the child's entries are dead: the library's state belongs to the parent. */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct hs_p11_module *registry;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static volatile unsigned long fork_generation;
+
+static void
+before_fork(void)
+{
+    (void)pthread_mutex_lock(&registry_lock); /* so that the child finds the registry whole */
+}
+
+static void
+after_fork_in_parent(void)
+{
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+static void
+after_fork_in_child(void)
+{
+    fork_generation++;
+    registry = NULL; /* what the parent opened is leaked here on purpose: nothing of it may be called any more */
+    (void)pthread_mutex_init(&registry_lock, NULL);
+}
+
+static void
+watch_forks(void)
+{
+    (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+bool
+hs_p11_module_is_from_before_fork(const struct hs_p11_module *module)
+{
+    return module->fork_generation != fork_generation;
+}
+
+/* ---- Loading ---- */
+
+static enum hsmart_code
+check_path(const char *path, hsmart_err *err)
+{
+    struct stat status;
+
+    if (path == NULL || path[0] == 0) {
+        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "no PKCS#11 module is given");
+        hs_err_hint(err, "name the vendor's library by its absolute path, e.g. --module /usr/lib/softhsm/libsofthsm2.so");
+        return HSMART_INVALID_ARGUMENT;
+    }
+    if (path[0] != '/') {
+        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "the module path \"%s\" is not absolute", path);
+        hs_err_hint(err, "an absolute path makes sure that the library loaded is the one you mean");
+        return HSMART_INVALID_ARGUMENT;
+    }
+    if (stat(path, &status) != 0)
+        return hs_err_errno(err, HSMART_MODULE_UNUSABLE, errno, "cannot load the PKCS#11 module \"%s\"", path);
+    if (!S_ISREG(status.st_mode))
+        return hs_err_set(err, HSMART_MODULE_UNUSABLE,
+                          "cannot load the PKCS#11 module \"%s\": it is not a regular file", path);
+    return HSMART_OK;
+}
+
+static enum hsmart_code
+load(struct hs_p11_module *module, hsmart_err *err)
+{
+    CK_C_GetFunctionList get_function_list = NULL;
+
+    module->handle = dlopen(module->path, RTLD_NOW | RTLD_LOCAL);
+    if (module->handle == NULL) {
+        const char *why = dlerror();
+        return hs_err_set(err, HSMART_MODULE_UNUSABLE, "cannot load the PKCS#11 module \"%s\": %s", module->path,
+                          why != NULL ? why : "the loader does not say why");
+    }
+    *(void **)&get_function_list = dlsym(module->handle, "C_GetFunctionList");
+    if (get_function_list == NULL)
+        return hs_err_set(err, HSMART_MODULE_UNUSABLE,
+                          "\"%s\" is no PKCS#11 module: it has no function C_GetFunctionList", module->path);
+    CK_RV rv = get_function_list(&module->p11);
+    if (rv != CKR_OK || module->p11 == NULL) {
+        (void)hs_ckr_set(err, rv);
+        return hs_err_wrap(err, HSMART_MODULE_UNUSABLE, "the module \"%s\" gives no function list", module->path);
+    }
+    return HSMART_OK;
+}
+
+static enum hsmart_code
+initialize(struct hs_p11_module *module, hsmart_err *err)
+{
+    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK, .pReserved = module->init_string};
+
+    CK_RV rv = module->p11->C_Initialize(&args);
+    if (rv == CKR_CANT_LOCK || rv == CKR_NEED_TO_CREATE_THREADS) {
+        args.flags = 0;
+        rv = module->p11->C_Initialize(&args);
+        module->single_threaded = rv == CKR_OK;
+    }
+    if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+        (void)hs_ckr_set(err, rv);
+        return hs_err_wrap(err, HSMART_MODULE_UNUSABLE, "cannot initialise the module \"%s\"", module->path);
+    }
+    module->initialized_by_us = rv == CKR_OK;
+    rv = module->p11->C_GetInfo(&module->info);
+    if (rv != CKR_OK) {
+        (void)hs_ckr_set(err, rv);
+        return hs_err_wrap(err, HSMART_MODULE_UNUSABLE, "the module \"%s\" does not tell what it is", module->path);
+    }
+    return HSMART_OK;
+}
+
+static void
+finalize(struct hs_p11_module *module)
+{
+    if (module->initialized_by_us)
+        (void)module->p11->C_Finalize(NULL);
+    module->initialized_by_us = false;
+}
+
+/* p11-kit's client writes to a socket without MSG_NOSIGNAL: when its server dies, the default action would end this
+ * process in the middle of a signature. A program's own handler is left alone. */
+static void
+ignore_sigpipe(void)
+{
+    struct sigaction action;
+
+    if (sigaction(SIGPIPE, NULL, &action) != 0 || action.sa_handler != SIG_DFL)
+        return;
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGPIPE, &action, NULL);
+}
+
+/* "SoftHSM" out of the blank-padded field. */
+static void
+padded_text(const CK_UTF8CHAR *field, size_t len, char *out)
+{
+    while (len > 0 && field[len - 1] == ' ')
+        len--;
+    memcpy(out, field, len);
+    out[len] = 0;
+}
+
+static void
+module_free(struct hs_p11_module *module)
+{
+    /* Never dlclose: the exit handlers of vendors' libraries crash once their code is gone. */
+    hs_string_free(module->path);
+    hs_string_free(module->init_string);
+    hs_free(module);
+}
+
+static enum hsmart_code
+module_new(const char *path, const char *init_string, struct hs_p11_module **out_module, hsmart_err *err)
+{
+    enum hsmart_code code;
+    char manufacturer[sizeof((CK_INFO *)NULL)->manufacturerID + 1];
+    struct hs_p11_module *module = hs_calloc(1, sizeof *module);
+
+    if (module == NULL)
+        return hs_err_no_memory(err);
+    module->fork_generation = fork_generation;
+    code = hs_strdup(path, &module->path, err);
+    if (code == HSMART_OK)
+        code = hs_strdup_or_null(init_string, &module->init_string, err);
+    if (code == HSMART_OK)
+        code = load(module, err);
+    if (code == HSMART_OK)
+        code = initialize(module, err);
+    if (code != HSMART_OK) {
+        if (module->p11 != NULL)
+            finalize(module);
+        module_free(module);
+        return code;
+    }
+    padded_text(module->info.manufacturerID, sizeof module->info.manufacturerID, manufacturer);
+    module->quirks = hs_quirks_of(path, manufacturer);
+    if (module->quirks & HS_QUIRK_SIGPIPE)
+        ignore_sigpipe();
+    module->reference_count = 1;
+    *out_module = module;
+    return HSMART_OK;
+}
+
+/* ---- The registry ---- */
+
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static enum hsmart_code
+open_locked(const char *path, const char *init_string, struct hs_p11_module **out_module, hsmart_err *err)
+{
+    for (struct hs_p11_module *module = registry; module != NULL; module = module->next) {
+        if (strcmp(module->path, path) != 0)
+            continue;
+        if (!same_text(module->init_string, init_string))
+            return hs_err_set(err, HSMART_INVALID_ARGUMENT,
+                              "the module \"%s\" is open in this process with another init string", path);
+        module->reference_count++;
+        *out_module = module;
+        return HSMART_OK;
+    }
+    struct hs_p11_module *module = NULL;
+    enum hsmart_code code = module_new(path, init_string, &module, err);
+    if (code != HSMART_OK)
+        return code;
+    module->next = registry;
+    registry = module;
+    *out_module = module;
+    return HSMART_OK;
+}
+
+enum hsmart_code
+hs_p11_module_open(const char *path, const char *init_string, const struct hs_log *log,
+                   struct hs_p11_module **out_module, hsmart_err *err)
+{
+    enum hsmart_code code = check_path(path, err);
+
+    if (code != HSMART_OK)
+        return code;
+    (void)pthread_once(&fork_once, watch_forks);
+    (void)pthread_mutex_lock(&registry_lock);
+    code = open_locked(path, init_string, out_module, err);
+    (void)pthread_mutex_unlock(&registry_lock);
+    if (code == HSMART_OK)
+        hs_log_detail(log, "module \"%s\": %.32s, Cryptoki %u.%u", path, (*out_module)->info.libraryDescription,
+                      (*out_module)->info.cryptokiVersion.major, (*out_module)->info.cryptokiVersion.minor);
+    return code;
+}
+
+void
+hs_p11_module_close(struct hs_p11_module *module)
+{
+    if (module == NULL || hs_p11_module_is_from_before_fork(module))
+        return;
+    (void)pthread_mutex_lock(&registry_lock);
+    if (--module->reference_count == 0) {
+        struct hs_p11_module **link = &registry;
+        while (*link != module)
+            link = &(*link)->next;
+        *link = module->next;
+        finalize(module);
+        module_free(module);
+    }
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+enum hsmart_code
+hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+    (void)module->p11->C_Finalize(NULL);
+    enum hsmart_code code = initialize(module, err);
+    (void)pthread_mutex_unlock(&registry_lock);
+    return code;
+}
+
+/* ---- Turns ---- */
+
+int
+hs_p11_turn_begin(const char *module_path, const struct hs_log *log)
+{
+    int64_t deadline = hs_clock_monotonic_ms() + TURN_WAIT_MS;
+    int fd = open(module_path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -1;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if ((errno != EWOULDBLOCK && errno != EINTR) || hs_clock_monotonic_ms() > deadline) {
+            hs_log_detail(log, "goes on without its turn: another process has held the lock on \"%s\" for long",
+                          module_path);
+            (void)close(fd);
+            return -1;
+        }
+        hs_clock_sleep_ms(1 + hs_random_below(3));
+    }
+    return fd;
+}
+
+void
+hs_p11_turn_end(int turn)
+{
+    if (turn >= 0)
+        (void)close(turn);
+}

@@ -1,0 +1,279 @@
+#include "p11_session.h"
+
+#include "err.h"
+#include "p11_ckr.h"
+#include "p11_mechanism.h"
+
+#define FIND_ATTRIBUTES_MAX 8U
+#define FIND_STEP 64U
+#define READ_MAX 48U
+#define GUESSED_LEN 1024U    /* fits every attribute of a key up to RSA-8192 */
+#define SIGNATURE_MAX 2048U  /* RSA with 16384 bits */
+
+/* What a session answered. One that answers anything unexpected is not used again: after a failed C_Sign the old
+ * operation is still active on some tokens. */
+static CK_RV
+note(struct hs_p11_session *session, CK_RV rv)
+{
+    session->last_rv = rv;
+    if (rv != CKR_OK)
+        session->doubtful = true;
+    return rv;
+}
+
+/* ---- Finding ---- */
+
+static enum hsmart_code
+collect_found(struct hs_p11_session *session, CK_OBJECT_CLASS class, struct hs_p11_object **out_objects,
+              size_t *out_count, hsmart_err *err)
+{
+    CK_OBJECT_HANDLE found[FIND_STEP];
+    struct hs_p11_object *objects = NULL;
+    size_t count = 0;
+    CK_ULONG step = 0;
+    enum hsmart_code code = HSMART_OK;
+
+    do {
+        CK_RV rv = note(session, session->p11->C_FindObjects(session->handle, found, FIND_STEP, &step));
+        if (rv != CKR_OK)
+            code = hs_ckr_set(err, rv);
+        else if (step > FIND_STEP)
+            code = hs_err_set(err, HSMART_TOKEN_FAILED, "the token reports more objects than there was room for");
+        for (CK_ULONG i = 0; code == HSMART_OK && i < step; i++) {
+            code = hs_array_grow((void **)&objects, count, sizeof *objects, err);
+            if (code == HSMART_OK)
+                objects[count++] = (struct hs_p11_object){found[i], class};
+        }
+    } while (code == HSMART_OK && step > 0);
+    if (code != HSMART_OK) {
+        hs_free(objects);
+        return code;
+    }
+    *out_objects = objects;
+    *out_count = count;
+    return HSMART_OK;
+}
+
+enum hsmart_code
+hs_p11_session_find(struct hs_p11_session *session, CK_OBJECT_CLASS class, const CK_ATTRIBUTE *attributes,
+                    size_t attribute_count, struct hs_p11_object **out_objects, size_t *out_count, hsmart_err *err)
+{
+    CK_ATTRIBUTE template[FIND_ATTRIBUTES_MAX + 1] = {{CKA_CLASS, &class, sizeof class}};
+    enum hsmart_code code;
+
+    if (attribute_count > FIND_ATTRIBUTES_MAX)
+        return hs_err_set(err, HSMART_INTERNAL, "a search by %zu attributes", attribute_count);
+    if (attribute_count > 0)
+        memcpy(template + 1, attributes, attribute_count * sizeof *attributes);
+    CK_RV rv = note(session, session->p11->C_FindObjectsInit(session->handle, template, attribute_count + 1));
+    if (rv != CKR_OK)
+        return hs_ckr_set(err, rv);
+    code = collect_found(session, class, out_objects, out_count, err);
+    rv = session->p11->C_FindObjectsFinal(session->handle);
+    if (rv != CKR_OK)
+        session->doubtful = true; /* what was found stands */
+    return code;
+}
+
+/* ---- Reading ---- */
+
+/* Private key material. Asking for it is a defect of ours, whatever the token would answer. */
+static bool
+is_secret(CK_ATTRIBUTE_TYPE type, CK_OBJECT_CLASS class)
+{
+    static const CK_ATTRIBUTE_TYPE secrets[] = {CKA_PRIVATE_EXPONENT, CKA_PRIME_1,    CKA_PRIME_2,
+                                                CKA_EXPONENT_1,       CKA_EXPONENT_2, CKA_COEFFICIENT};
+
+    for (size_t i = 0; i < HS_ARRAY_LEN(secrets); i++)
+        if (type == secrets[i])
+            return true;
+    /* The scalar of an EC key, the bytes of a secret key; a certificate's is its DER. */
+    return type == CKA_VALUE && class != CKO_CERTIFICATE;
+}
+
+/* Whether the session survived a refusal, so that "not reported" can be believed. */
+static bool
+session_lives(struct hs_p11_session *session)
+{
+    CK_SESSION_INFO info;
+
+    return session->p11->C_GetSessionInfo(session->handle, &info) == CKR_OK;
+}
+
+static enum hsmart_code
+take_value(struct hs_p11_attribute *attribute, const CK_ATTRIBUTE *raw, hsmart_err *err)
+{
+    enum hsmart_code code = hs_buf_append(&attribute->value, (struct hs_span){raw->pValue, raw->ulValueLen}, err);
+
+    attribute->reported = code == HSMART_OK;
+    attribute->rv = CKR_OK;
+    return code;
+}
+
+/* One attribute on its own: its length, then its value. */
+static enum hsmart_code
+read_single(struct hs_p11_session *session, struct hs_p11_object object, struct hs_p11_attribute *attribute,
+            hsmart_err *err)
+{
+    CK_ATTRIBUTE raw = {attribute->type, NULL, 0};
+    enum hsmart_code code;
+
+    CK_RV rv = session->p11->C_GetAttributeValue(session->handle, object.handle, &raw, 1);
+    if (rv == CKR_OK && raw.ulValueLen != CK_UNAVAILABLE_INFORMATION && raw.ulValueLen <= HS_P11_ATTRIBUTE_MAX) {
+        code = hs_buf_resize(&attribute->value, raw.ulValueLen, err);
+        if (code != HSMART_OK)
+            return code;
+        raw.pValue = attribute->value.data;
+        if (raw.ulValueLen > 0)
+            rv = session->p11->C_GetAttributeValue(session->handle, object.handle, &raw, 1);
+        /* A value may have become shorter; hs_buf_resize cannot fail then. */
+        if (rv == CKR_OK && raw.ulValueLen <= attribute->value.len) {
+            attribute->reported = true;
+            attribute->rv = CKR_OK;
+            return hs_buf_resize(&attribute->value, raw.ulValueLen, err);
+        }
+    }
+    hs_buf_clear(&attribute->value);
+    attribute->rv = rv != CKR_OK ? rv : CKR_ATTRIBUTE_TYPE_INVALID;
+    session->last_rv = attribute->rv;
+    if (session_lives(session))
+        return HSMART_OK;
+    session->doubtful = true;
+    return hs_ckr_set(err, attribute->rv);
+}
+
+/* All in one call with room guessed; what that does not give is read one by one. */
+static enum hsmart_code
+read_all(struct hs_p11_session *session, struct hs_p11_object object, struct hs_p11_attribute *attributes, size_t count,
+         uint8_t *room, hsmart_err *err)
+{
+    CK_ATTRIBUTE raw[READ_MAX];
+    enum hsmart_code code = HSMART_OK;
+
+    for (size_t i = 0; i < count; i++)
+        raw[i] = (CK_ATTRIBUTE){attributes[i].type, room + i * GUESSED_LEN, GUESSED_LEN};
+    CK_RV rv = session->p11->C_GetAttributeValue(session->handle, object.handle, raw, count);
+    session->last_rv = rv;
+    /* These three say that the call did what it could (PKCS#11 3.0, C_GetAttributeValue). */
+    bool partial = rv == CKR_OK || rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+                   rv == CKR_BUFFER_TOO_SMALL;
+    for (size_t i = 0; i < count && code == HSMART_OK; i++) {
+        /* An unchanged length under an error may mean "not looked at": that one is asked for again. */
+        if (partial && raw[i].ulValueLen < GUESSED_LEN)
+            code = take_value(&attributes[i], &raw[i], err);
+        else if (partial && rv != CKR_BUFFER_TOO_SMALL && raw[i].ulValueLen == CK_UNAVAILABLE_INFORMATION)
+            attributes[i].rv = CKR_ATTRIBUTE_TYPE_INVALID;
+        else
+            code = read_single(session, object, &attributes[i], err);
+    }
+    return code;
+}
+
+enum hsmart_code
+hs_p11_session_read(struct hs_p11_session *session, struct hs_p11_object object, struct hs_p11_attribute *attributes,
+                    size_t attribute_count, hsmart_err *err)
+{
+    if (attribute_count > READ_MAX)
+        return hs_err_set(err, HSMART_INTERNAL, "%zu attributes at once", attribute_count);
+    for (size_t i = 0; i < attribute_count; i++) {
+        const char *name = hs_p11_attribute_name(attributes[i].type);
+        if (is_secret(attributes[i].type, object.class))
+            return hs_err_set(err, HSMART_INTERNAL, "%s is never read", name != NULL ? name : "a private attribute");
+        attributes[i].reported = false;
+    }
+    uint8_t *room = hs_calloc(attribute_count != 0 ? attribute_count : 1, GUESSED_LEN);
+    if (room == NULL)
+        return hs_err_no_memory(err);
+    enum hsmart_code code = read_all(session, object, attributes, attribute_count, room, err);
+    hs_free(room);
+    return code;
+}
+
+void
+hs_p11_attributes_clear(struct hs_p11_attribute *attributes, size_t attribute_count)
+{
+    for (size_t i = 0; i < attribute_count; i++)
+        hs_buf_clear(&attributes[i].value);
+}
+
+bool
+hs_p11_attribute_get_bool(const struct hs_p11_attribute *attribute, bool *out_value)
+{
+    if (!attribute->reported || attribute->value.len != sizeof(CK_BBOOL))
+        return false;
+    *out_value = attribute->value.data[0] != CK_FALSE;
+    return true;
+}
+
+bool
+hs_p11_attribute_get_ulong(const struct hs_p11_attribute *attribute, CK_ULONG *out_value)
+{
+    if (!attribute->reported || attribute->value.len != sizeof(CK_ULONG))
+        return false;
+    memcpy(out_value, attribute->value.data, sizeof *out_value);
+    return true;
+}
+
+/* ---- Signing and generating ---- */
+
+enum hsmart_code
+hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
+                    struct hs_span data, struct hs_buf *out_signature, hsmart_err *err)
+{
+    CK_MECHANISM own = *mechanism;
+    CK_BYTE signature[SIGNATURE_MAX];
+    CK_ULONG len = sizeof signature;
+
+    CK_RV rv = note(session, session->p11->C_SignInit(session->handle, &own, key));
+    if (rv != CKR_OK)
+        return hs_ckr_set(err, rv);
+    /* Room for any signature, so no call to ask its length: after such a call the operation stays active. */
+    rv = note(session, session->p11->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)data.data, data.len, signature, &len));
+    if (rv != CKR_OK)
+        return hs_ckr_set(err, rv);
+    if (len > sizeof signature) {
+        session->doubtful = true;
+        return hs_err_set(err, HSMART_SIGNATURE_WRONG, "the token returned a signature of %lu bytes", len);
+    }
+    enum hsmart_code code = hs_buf_resize(out_signature, 0, err);
+    return code == HSMART_OK ? hs_buf_append(out_signature, (struct hs_span){signature, len}, err) : code;
+}
+
+enum hsmart_code
+hs_p11_session_generate(struct hs_p11_session *session, CK_MECHANISM_TYPE mechanism,
+                        const CK_ATTRIBUTE *public_template, size_t public_count, const CK_ATTRIBUTE *private_template,
+                        size_t private_count, CK_OBJECT_HANDLE *out_public, CK_OBJECT_HANDLE *out_private,
+                        hsmart_err *err)
+{
+    CK_MECHANISM own = {mechanism, NULL, 0};
+    CK_OBJECT_HANDLE public_handle = 0, private_handle = 0;
+
+    CK_RV rv = note(session, session->p11->C_GenerateKeyPair(
+                                 session->handle, &own, (CK_ATTRIBUTE *)(uintptr_t)public_template, public_count,
+                                 (CK_ATTRIBUTE *)(uintptr_t)private_template, private_count, &public_handle,
+                                 &private_handle));
+    if (rv != CKR_OK)
+        return hs_ckr_set(err, rv);
+    *out_public = public_handle;
+    *out_private = private_handle;
+    return HSMART_OK;
+}
+
+/* ---- EC points ---- */
+
+struct hs_span
+hs_p11_ec_point(struct hs_span value, size_t field_len)
+{
+    size_t point_len = 1 + 2 * field_len;
+    size_t header_len = point_len < 0x80 ? 2 : 3; /* 04 41 …, 04 61 …, 04 81 85 … */
+    bool is_raw = value.len == point_len && value.data[0] == 0x04;
+    bool is_der = value.len == header_len + point_len && value.data[0] == 0x04 &&
+                  (header_len == 2 || value.data[1] == 0x81) && value.data[header_len - 1] == point_len &&
+                  value.data[header_len] == 0x04;
+
+    if (is_raw)
+        return value;
+    if (is_der)
+        return (struct hs_span){value.data + header_len, point_len};
+    return (struct hs_span){0};
+}
