@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -15,14 +16,19 @@
 
 struct rows {
     struct CMUnitTest tests[ROWS_MAX];
+    char names[ROWS_MAX][128];
     size_t count;
 };
 
+/* `row` NULL: a test without a table. Else its first member is its name, which is told after the behaviour's. */
 static inline void
-rows_add(struct rows *rows, const char *name, CMUnitTestFunction function, void *row)
+rows_add(struct rows *rows, const char *behaviour, CMUnitTestFunction function, void *row)
 {
     if (rows->count == ROWS_MAX)
         return; /* seen by rows_run */
+    char *name = rows->names[rows->count];
+    (void)snprintf(name, sizeof rows->names[0], row != NULL ? "%s: %s" : "%s", behaviour,
+                   row != NULL ? *(const char **)row : "");
     rows->tests[rows->count++] = (struct CMUnitTest){.name = name, .test_func = function, .initial_state = row};
 }
 
@@ -36,10 +42,10 @@ rows_run(const char *group, struct rows *rows)
     return _cmocka_run_group_tests(group, rows->tests, rows->count, NULL, NULL);
 }
 
-/* One test per row of `table`, whose first member is its name; the row is the test's state. */
+/* One test per row of `table`; the row is the test's state. */
 #define ADD_ROWS(rows, function, table)                                                                                \
     for (size_t row_index = 0; row_index < HS_ARRAY_LEN(table); row_index++)                                           \
-    rows_add(rows, (table)[row_index].name, function, &(table)[row_index])
+    rows_add(rows, #function, function, &(table)[row_index])
 #define ADD_TEST(rows, function) rows_add(rows, #function, function, NULL)
 
 static inline struct hs_span

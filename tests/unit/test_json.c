@@ -84,7 +84,8 @@ static struct bad {
     {"a comment of C++", "{} // x", 0, "not JSON: \"/\" at byte 3, expected nothing after the value"},
     {"a comment within", "{\"a\":/**/1}", 0, "not JSON: \"/\" at byte 5, expected a value"},
     {"a comma at the end of an array", "[1,]", 0, "not JSON: \"]\" at byte 3, expected a value"},
-    {"a comma at the end of an object", "{\"a\":1,}", 0, "not JSON: \"}\" at byte 7, expected a string in double quotes"},
+    {"a comma at the end of an object", "{\"a\":1,}", 0,
+     "not JSON: \"}\" at byte 7, expected a string in double quotes"},
     {"a comma alone", "[,]", 0, "not JSON: \",\" at byte 1, expected a value"},
     {"a comma forgotten in an array", "[1 2]", 0, "not JSON: \"2\" at byte 3, expected \",\" or \"]\""},
     {"a comma forgotten in an object", "{\"a\":1 \"b\":2}", 0, "not JSON: \"\"\" at byte 7, expected \",\" or \"}\""},
@@ -115,7 +116,8 @@ static struct bad {
     {"a string that ends in a backslash", "\"abc\\", 0, "not JSON: an unknown escape at byte 4"},
     {"an unknown escape", "\"\\x41\"", 0, "not JSON: an unknown escape at byte 1"},
     {"an escaped single quote", "\"\\'\"", 0, "not JSON: an unknown escape at byte 1"},
-    {"an escape with three hex digits", "\"\\u00e\"", 0, "not JSON: an escape \"\\u\" without four hex digits at byte 1"},
+    {"an escape with three hex digits", "\"\\u00e\"", 0,
+     "not JSON: an escape \"\\u\" without four hex digits at byte 1"},
     {"an escape that is no hex", "\"\\u00zz\"", 0, "not JSON: an escape \"\\u\" without four hex digits at byte 1"},
     {"a high surrogate alone", "\"a\\ud83d\"", 0, "not JSON: half a surrogate pair at byte 2"},
     {"a high surrogate before another escape", "\"\\ud83d\\n\"", 0, "not JSON: half a surrogate pair at byte 1"},
@@ -127,7 +129,8 @@ static struct bad {
     {"an overlong form", "\"\xc0\xaf\"", 0, "not JSON: invalid UTF-8 at byte 1"},
     {"a surrogate in UTF-8", "\"\xed\xa0\x80\"", 0, "not JSON: invalid UTF-8 at byte 1"},
     {"a name twice", "{\"a\":1,\"b\":2,\"a\":1}", 0, "the member \"a\" occurs twice, again at byte 13"},
-    {"a name twice, once by escapes", "{\"kid\":1,\"\\u006bid\":2}", 0, "the member \"kid\" occurs twice, again at byte 9"},
+    {"a name twice, once by escapes", "{\"kid\":1,\"\\u006bid\":2}", 0,
+     "the member \"kid\" occurs twice, again at byte 9"},
     {"a name twice deep within", "[[{\"x\":{\"a\":1,\"a\":2}}]]", 0, "the member \"a\" occurs twice, again at byte 14"},
     {"an empty name twice", "{\"\":1,\"\":2}", 0, "the member \"\" occurs twice, again at byte 6"},
     {"a name cut by a NUL", "{\"alg\\u0000x\":1}", 0, "a member name holds a NUL character at byte 1"},
@@ -150,7 +153,8 @@ static void
 a_document_cut_off_anywhere_is_refused(void **state)
 {
     (void)state;
-    static const char text[] = "{\"keys\":[{\"kty\":\"EC\",\"n\":-12.5e+3,\"\\ud83d\\udd11\":[true,false,null,\"\xe2\x82\xac\"]}]}";
+    static const char text[] = "{\"keys\":[{\"kty\":\"EC\",\"n\":-12.5e+3,"
+                               "\"\\ud83d\\udd11\":[true,false,null,\"\xe2\x82\xac\"]}]}";
 
     for (size_t len = 0; len < sizeof text - 1; len++) {
         struct hs_json_doc doc = {0};
