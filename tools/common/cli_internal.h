@@ -1,0 +1,24 @@
+/* Shared by the files of the command-line framework only. */
+#ifndef TOOL_CLI_INTERNAL_H
+#define TOOL_CLI_INTERNAL_H
+
+#include "cli.h"
+
+/* Fills `options` (zeroed, `verb->options_size` bytes) from `argv`, whose first element is the verb's last word, and
+ * sets `out_call`. Lists in `options` are released with `cli_options_clear`. */
+HSMART_MUST_CHECK enum hsmart_code cli_parse(const struct cli_program *program, const struct cli_verb *verb, int argc,
+                                             char **argv, void *options, struct cli_call *out_call, hsmart_err *err);
+void cli_options_clear(const struct cli_verb *verb, void *options);
+
+/* The text of --help. */
+HSMART_MUST_CHECK enum hsmart_code cli_help_program(const struct cli_program *program, const char *prefix,
+                                                    struct hs_buf *out, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code cli_help_verb(const struct cli_program *program, const struct cli_verb *verb,
+                                                 struct hs_buf *out, hsmart_err *err);
+
+/* How many letters have to be changed, added or dropped to turn one word into the other. */
+size_t cli_distance(const char *a, const char *b);
+/* Whether a word at this distance is worth suggesting. */
+bool cli_is_near(const char *word, size_t distance);
+
+#endif

@@ -1,0 +1,128 @@
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "file.h"
+
+#define OUTPUT_MAX_LEN (1U << 20)
+
+extern char **environ;
+
+/* Which of the first three descriptors were closed: found out once, before anything is opened. */
+static bool fd_was_closed[3];
+
+/* Standard output gets a stand-in that refuses to be written, even through /dev/stdout: /dev/null would swallow. */
+static void
+take_standard_fds(void)
+{
+    static const struct {
+        const char *path;
+        int flags;
+    } stand_ins[] = {{"/dev/null", O_RDONLY}, {"/", O_RDONLY | O_DIRECTORY}, {"/dev/null", O_WRONLY}};
+
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        fd_was_closed[fd] = true;
+        if (open(stand_ins[fd].path, stand_ins[fd].flags) != fd)
+            _exit(HS_EXIT_OUTPUT); /* the lowest free number is `fd`, so nothing could be opened at all */
+    }
+}
+
+void
+process_harden(void)
+{
+    static const struct rlimit no_core = {0, 0};
+
+    take_standard_fds();
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    (void)signal(SIGPIPE, SIG_IGN); /* a write that fails is reported; a module's lost socket kills nobody */
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(2) */
+    (void)umask(077);
+}
+
+bool
+process_had_fd(int fd)
+{
+    return !fd_was_closed[fd];
+}
+
+/* The program's own file by name, since some tools that run programs do not take /proc/self/exe for it. */
+static enum hsmart_code
+own_path(char path[PATH_MAX], hsmart_err *err)
+{
+    ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+    if (len < 0)
+        return hs_err_errno(err, HSMART_INTERNAL, errno, "cannot find this program's own file");
+    path[len] = 0;
+    return HSMART_OK;
+}
+
+static enum hsmart_code
+spawn_with_stdout(const char *path, char *const arguments[], int stdout_fd, pid_t *out_pid, hsmart_err *err)
+{
+    posix_spawn_file_actions_t actions;
+    int failed = posix_spawn_file_actions_init(&actions);
+
+    if (failed != 0)
+        return hs_err_no_memory(err);
+    failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (failed == 0)
+        failed = posix_spawn_file_actions_adddup2(&actions, stdout_fd, STDOUT_FILENO);
+    if (failed == 0)
+        failed = posix_spawn(out_pid, path, &actions, NULL, arguments, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return failed == 0 ? HSMART_OK : hs_err_errno(err, HSMART_INTERNAL, failed, "cannot start \"%s\"", path);
+}
+
+static int
+wait_for(pid_t pid)
+{
+    int status = 0;
+
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return HS_EXIT_OTHER;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+enum hsmart_code
+process_run_self(char *const arguments[], struct hs_buf *out, int *out_status, hsmart_err *err)
+{
+    enum hsmart_code code;
+    int ends[2] = {-1, -1};
+    pid_t pid = 0;
+    char path[PATH_MAX];
+
+    code = own_path(path, err);
+    if (code != HSMART_OK)
+        return code;
+    if (pipe(ends) != 0 || fcntl(ends[0], F_SETFD, FD_CLOEXEC) != 0 || fcntl(ends[1], F_SETFD, FD_CLOEXEC) != 0) {
+        code = hs_err_errno(err, HSMART_INTERNAL, errno, "cannot make a pipe");
+        goto out;
+    }
+    code = spawn_with_stdout(path, arguments, ends[1], &pid, err);
+    if (code != HSMART_OK)
+        goto out;
+    (void)close(ends[1]);
+    ends[1] = -1;
+    code = hs_file_read_fd(ends[0], "its output", OUTPUT_MAX_LEN, out, err);
+    *out_status = wait_for(pid);
+out:
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0)
+            (void)close(ends[i]);
+    return code;
+}

@@ -1,0 +1,19 @@
+/* The process: hardened before anything else runs, and what was missing when it started. */
+#ifndef TOOL_PROCESS_H
+#define TOOL_PROCESS_H
+
+#include "bytes.h"
+
+/* No core dump and no tracing, SIGPIPE ignored, files private by default, descriptors 0 to 2 taken. A descriptor that
+ * was closed gets a stand-in, so that no file opened later becomes standard output by accident. */
+void process_harden(void);
+/* Whether descriptor `fd` (0 to 2) was open when the process started. */
+bool process_had_fd(int fd);
+
+/* Runs this program again with `arguments` (argv[0] included, NULL at the end), nothing on standard input, and reads
+ * what it writes to standard output into `out`. `out_status` is its exit status, 128 + signal when it was killed.
+ * HSMART_INTERNAL when it cannot be started. */
+HSMART_MUST_CHECK enum hsmart_code process_run_self(char *const arguments[], struct hs_buf *out, int *out_status,
+                                                    hsmart_err *err);
+
+#endif

@@ -1,0 +1,14 @@
+/* The verbs of hsmart-key, one file each. */
+#ifndef HSMART_KEY_VERBS_H
+#define HSMART_KEY_VERBS_H
+
+#include "cli.h"
+
+extern const struct cli_verb verb_token_list;
+extern const struct cli_verb verb_token_init;
+extern const struct cli_verb verb_generate;
+extern const struct cli_verb verb_list;
+extern const struct cli_verb verb_audit;
+extern const struct cli_verb verb_export;
+
+#endif

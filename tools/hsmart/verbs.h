@@ -1,0 +1,11 @@
+/* The verbs of hsmart, one file each. */
+#ifndef HSMART_VERBS_H
+#define HSMART_VERBS_H
+
+#include "cli.h"
+
+extern const struct cli_verb verb_assertion;
+extern const struct cli_verb verb_check_assertion;
+extern const struct cli_verb verb_check_jwks;
+
+#endif
