@@ -270,9 +270,16 @@ hs_p11_module_close(struct hs_p11_module *module)
 enum hsmart_code
 hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err)
 {
+    enum hsmart_code code;
+
     (void)pthread_mutex_lock(&registry_lock);
-    (void)module->p11->C_Finalize(NULL);
-    enum hsmart_code code = initialize(module, err);
+    if (module->reference_count > 1) {
+        code = hs_err_set(err, HSMART_TOKEN_FAILED, "the module \"%s\" cannot be restarted: another token uses it",
+                          module->path);
+    } else {
+        (void)module->p11->C_Finalize(NULL);
+        code = initialize(module, err);
+    }
     (void)pthread_mutex_unlock(&registry_lock);
     return code;
 }

@@ -34,7 +34,8 @@ void hs_p11_module_close(struct hs_p11_module *module);
 /* After a fork nothing of a module that the parent opened may be called in the child; `hs_p11_module_close` knows. */
 bool hs_p11_module_is_from_before_fork(const struct hs_p11_module *module);
 
-/* C_Finalize and C_Initialize again, to see the slots anew; only while no session is open on the module. */
+/* C_Finalize and C_Initialize again, to see the slots anew; only while no session is open on the module, and refused
+ * with HSMART_TOKEN_FAILED while another token holds it. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err);
 
 /* The turn-taking of HS_QUIRK_SERIAL_START: an advisory lock on the module's own file (readable by every user of it,

@@ -44,4 +44,44 @@ HSMART_MUST_CHECK enum hsmart_code hs_p11_token_acquire(struct hs_p11_token *tok
 void hs_p11_token_release(struct hs_p11_token *token, struct hs_p11_session *session);
 #define HS_P11_ACQUIRE_TIMEOUT_MS 5000U
 
+/* C_Login as CKU_CONTEXT_SPECIFIC, for a key with CKA_ALWAYS_AUTHENTICATE: after C_SignInit, once per signature, through
+ * the PIN guard. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_login_for_use(struct hs_p11_token *token,
+                                                              struct hs_p11_session *session, hsmart_err *err);
+
+/* ---- Recovery: docs/tokens.md has the ladder ---- */
+
+enum hs_rung {
+    HS_RUNG_STOP,        /* no retry: tell the operator */
+    HS_RUNG_NEW_SESSION, /* the same again in a new session */
+    HS_RUNG_LOGIN,       /* every session dropped, the anchor opened anew, one guarded login */
+    HS_RUNG_RELOAD,      /* the module finalised and initialised, the token found again, one guarded login */
+};
+/* What to do after `rv`, for the `attempt`th time (0: the first failure) within one request. */
+enum hs_rung hs_p11_rung_after(CK_RV rv, unsigned attempt);
+
+/* How long one request may take. */
+unsigned hs_p11_token_get_timeout_ms(const struct hs_p11_token *token);
+/* Counts recoveries: a handle that was found under another count is stale. */
+uint64_t hs_p11_token_get_generation(struct hs_p11_token *token);
+
+/* Begins a request. While the token is out of order it fails at once with HSMART_TOKEN_UNAVAILABLE, but for one caller at a
+ * time, who gets `*out_probe` true and must climb HS_RUNG_RELOAD first. Every request that began is ended. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_begin(struct hs_p11_token *token, bool *out_probe, hsmart_err *err);
+enum hs_request_end {
+    HS_REQUEST_GOOD,   /* a verified signature: the circuit closes */
+    HS_REQUEST_BROKEN, /* the ladder was climbed to its end in vain: the circuit opens */
+    HS_REQUEST_OTHER,  /* failed for a reason that says nothing of the token */
+};
+void hs_p11_token_end(struct hs_p11_token *token, bool probe, enum hs_request_end end);
+
+/* Climbs a rung, unless somebody else did since `seen_generation`; one climber at a time, others wait for it until the
+ * deadline (monotonic). Every session and key handle is stale afterwards. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_climb(struct hs_p11_token *token, enum hs_rung rung,
+                                                      uint64_t seen_generation, int64_t deadline_ms, hsmart_err *err);
+
+/* The PIN guard of the token that `options` name: its state, and an operator's word that one more try may be made. Never
+ * logs in. `out_state_path` may be NULL. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_guard_reopen(const hsmart_token_options *options, hsmart_err *err);
+
 #endif

@@ -1,0 +1,329 @@
+/* One token: opened, shared by reference, released. */
+#include "clock.h"
+#include "err.h"
+#include "p11_ckr.h"
+#include "p11_guard.h"
+#include "p11_token_internal.h"
+
+#define TIMEOUT_DEFAULT_MS 5000U
+#define START_TRIES 8U /* of a token whose answers other processes can make false */
+#define START_REST_MS 5U
+
+/* ---- Starting: find the token, open the anchor, log in ---- */
+
+static enum hsmart_code
+read_mechanisms(struct hs_p11_token *token, hsmart_err *err)
+{
+    CK_FUNCTION_LIST *p11 = token->module->p11;
+    CK_ULONG count = 0;
+
+    /* A hint for the order in which mechanisms are tried; a token that does not tell is tried all the same. */
+    if (p11->C_GetMechanismList(token->slot, NULL, &count) != CKR_OK)
+        return HSMART_OK;
+    CK_MECHANISM_TYPE *types = hs_calloc(count + 1, sizeof *types);
+    if (types == NULL)
+        return hs_err_no_memory(err);
+    if (p11->C_GetMechanismList(token->slot, types, &count) != CKR_OK)
+        count = 0;
+    hs_free(token->mechanisms);
+    token->mechanisms = types;
+    token->mechanism_count = count;
+    return HSMART_OK;
+}
+
+/* The first time by the user's URI; then by label and serial, since a token in another slot may match the URI too. */
+static enum hsmart_code
+find_token(struct hs_p11_token *token, bool *out_false_answer, hsmart_err *err)
+{
+    struct found_token found = {0};
+    enum hsmart_code code = hs_slots_find_one(token->module, token->uri, token->uri_text, &found, err);
+
+    token->quirks = token->set_quirks | token->module->quirks;
+    *out_false_answer = code == HSMART_TOKEN_ABSENT && (token->quirks & HS_QUIRK_SERIAL_START) != 0;
+    if (code != HSMART_OK)
+        return code;
+    bool is_known = token->store.uri != NULL;
+    if (is_known && (memcmp(found.raw.serialNumber, token->raw.serialNumber, sizeof found.raw.serialNumber) != 0 ||
+                     memcmp(found.raw.label, token->raw.label, sizeof found.raw.label) != 0))
+        return hs_err_set(err, HSMART_TOKEN_ABSENT, "the token found is another one than before (serial %.16s)",
+                          found.raw.serialNumber);
+    token->slot = found.slot;
+    token->raw = found.raw;
+    if (is_known)
+        return HSMART_OK;
+    code = hs_token_info_read(token->module->p11, found.slot, &found.raw, &token->store, err);
+    if (code == HSMART_OK)
+        code = read_mechanisms(token, err);
+    if (code == HSMART_OK && token->name == NULL)
+        code = hs_strdup(token->store.label, &token->name, err);
+    token->quirks |= hs_quirks_of(NULL, token->store.manufacturer);
+    return code;
+}
+
+static enum hsmart_code
+make_identity(struct hs_p11_token *token, hsmart_err *err)
+{
+    const hsmart_token_info *info = &token->store.info;
+    struct hs_buf text = {0};
+    enum hsmart_code code;
+
+    if (token->identity != NULL)
+        return HSMART_OK;
+    code = hs_buf_append_format(&text, err, "%s\n%s\n%s\n%s", info->serial, info->label, info->manufacturer, info->model);
+    if (code == HSMART_OK)
+        code = hs_buf_take_text(&text, &token->identity, err);
+    hs_buf_clear(&text);
+    return code;
+}
+
+static enum hsmart_code
+start_once(struct hs_p11_token *token, bool restart, bool only_find, bool *out_false_answer, hsmart_err *err)
+{
+    enum hsmart_code code = restart ? hs_p11_module_restart(token->module, err) : HSMART_OK;
+
+    if (code == HSMART_OK)
+        code = find_token(token, out_false_answer, err);
+    if (code == HSMART_OK)
+        code = make_identity(token, err);
+    if (code == HSMART_OK && !only_find)
+        code = hs_login_open_anchor(token, out_false_answer, err);
+    return code;
+}
+
+/* Other processes can make the answers of some tokens false: those are asked for again, a bounded number of times. The
+ * turn makes them rare, this makes them harmless. */
+static enum hsmart_code
+start_until_true(struct hs_p11_token *token, bool restart, bool only_find, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    for (unsigned i = 0; i < START_TRIES; i++) {
+        bool false_answer = false;
+        if (i > 0)
+            hs_clock_sleep_ms(START_REST_MS * i + hs_random_below(START_REST_MS * 2));
+        code = start_once(token, restart || i > 0, only_find, &false_answer, err);
+        if (!false_answer)
+            return code;
+        hs_log_detail(&token->log, "asks the token again: what it answered can be another process's doing");
+    }
+    return code;
+}
+
+static int
+turn_begin_when_needed(const struct hs_p11_token *token, const char *module_path)
+{
+    return (token->quirks & HS_QUIRK_SERIAL_START) != 0 ? hs_p11_turn_begin(module_path, &token->log) : -1;
+}
+
+enum hsmart_code
+hs_token_start(struct hs_p11_token *token, bool restart, hsmart_err *err)
+{
+    int turn = turn_begin_when_needed(token, token->module->path);
+    enum hsmart_code code = start_until_true(token, restart, false, err);
+
+    hs_p11_turn_end(turn);
+    return code;
+}
+
+/* ---- Opening ---- */
+
+static enum hsmart_code
+token_new(const hsmart_token_options *options, struct hs_p11_token **out_token, hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct hs_buf directory = {0};
+    struct hs_p11_token *token = hs_calloc(1, sizeof *token);
+
+    if (token == NULL)
+        return hs_err_no_memory(err);
+    atomic_init(&token->reference_count, 1);
+    token->log = (struct hs_log){options->log, options->log_arg};
+    token->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_DEFAULT_MS;
+    code = hs_p11_uri_parse(options->uri, &token->uri, err);
+    if (code == HSMART_OK)
+        code = hs_strdup_or_null(options->uri, &token->uri_text, err);
+    if (code == HSMART_OK)
+        code = hs_strdup_or_null(options->name, &token->name, err);
+    if (code == HSMART_OK && options->quirks != NULL)
+        code = hs_quirks_parse(options->quirks, &token->set_quirks, err);
+    if (code == HSMART_OK && options->pin_source != NULL)
+        code = hs_pin_source_parse(options->pin_source, &token->pin_source, err);
+    if (code == HSMART_OK && options->pin_source != NULL && !token->pin_source.kind->pinpad)
+        code = hs_guard_directory(options->state_directory, &directory, err);
+    if (code == HSMART_OK)
+        code = hs_buf_take_text(&directory, &token->guard_directory, err);
+    token->quirks = token->set_quirks | hs_quirks_of(options->module, NULL);
+    hs_buf_clear(&directory);
+    *out_token = token;
+    return code;
+}
+
+static void
+token_free(struct hs_p11_token *token)
+{
+    if (token == NULL)
+        return;
+    hs_p11_module_close(token->module);
+    hs_token_info_clear(&token->store);
+    hs_pin_source_clear(&token->pin_source);
+    hs_secret_clear(&token->pin);
+    hs_p11_uri_free(token->uri);
+    hs_string_free(token->uri_text);
+    hs_string_free(token->name);
+    hs_string_free(token->guard_directory);
+    hs_string_free(token->identity);
+    hs_free(token->mechanisms);
+    hs_free(token);
+}
+
+/* Whether a person is asked, who should not be asked in vain, nor make other processes wait for the turn. */
+static bool
+asks_a_person(const struct hs_p11_token *token)
+{
+    return token->pin_source.kind != NULL && !token->pin_source.kind->repeatable && !token->pin_source.kind->pinpad;
+}
+
+static enum hsmart_code
+load_and_find(struct hs_p11_token *token, const hsmart_token_options *options, bool only_find, hsmart_err *err)
+{
+    int turn = turn_begin_when_needed(token, options->module);
+    enum hsmart_code code = HSMART_OK;
+
+    if (token->module == NULL)
+        code = hs_p11_module_open(options->module, options->init_string, &token->log, &token->module, err);
+    if (code == HSMART_OK)
+        code = start_until_true(token, false, only_find, err);
+    hs_p11_turn_end(turn);
+    return code;
+}
+
+enum hsmart_code
+hs_p11_token_open(const hsmart_token_options *options, struct hs_p11_token **out_token, hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct hs_p11_token *token = NULL;
+
+    code = token_new(options, &token, err);
+    if (code == HSMART_OK && asks_a_person(token))
+        code = load_and_find(token, options, true, err);
+    if (code == HSMART_OK)
+        code = hs_login_read_pin(token, err);
+    if (code == HSMART_OK)
+        code = load_and_find(token, options, false, err);
+    if (code != HSMART_OK)
+        goto out;
+    code = hs_pool_open(token, options->max_sessions, err);
+    if (code != HSMART_OK) {
+        (void)token->module->p11->C_CloseSession(token->anchor);
+        goto out;
+    }
+    *out_token = token;
+    return HSMART_OK;
+out:
+    token_free(token);
+    return code;
+}
+
+struct hs_p11_token *
+hs_p11_token_ref(struct hs_p11_token *token)
+{
+    atomic_fetch_add(&token->reference_count, 1);
+    return token;
+}
+
+void
+hs_p11_token_unref(struct hs_p11_token *token)
+{
+    if (token == NULL || atomic_fetch_sub(&token->reference_count, 1) != 1)
+        return;
+    if (hs_token_check_fork(token, NULL) == HSMART_OK)
+        hs_pool_close(token);
+    token_free(token);
+}
+
+enum hsmart_code
+hs_token_check_fork(const struct hs_p11_token *token, hsmart_err *err)
+{
+    if (!hs_p11_module_is_from_before_fork(token->module))
+        return HSMART_OK;
+    return hs_err_set(err, HSMART_FORKED,
+                      "token \"%s\" was opened before this process was forked and is not used in the child", token->name);
+}
+
+/* ---- Looking ---- */
+
+const char *
+hs_p11_token_get_name(const struct hs_p11_token *token)
+{
+    return token->name;
+}
+
+const hsmart_token_info *
+hs_p11_token_get_info(const struct hs_p11_token *token)
+{
+    return &token->store.info;
+}
+
+const CK_TOKEN_INFO *
+hs_p11_token_get_raw_info(const struct hs_p11_token *token)
+{
+    return &token->raw;
+}
+
+const struct hs_log *
+hs_p11_token_get_log(const struct hs_p11_token *token)
+{
+    return &token->log;
+}
+
+unsigned
+hs_p11_token_get_quirks(const struct hs_p11_token *token)
+{
+    return token->quirks;
+}
+
+unsigned
+hs_p11_token_get_timeout_ms(const struct hs_p11_token *token)
+{
+    return token->timeout_ms;
+}
+
+bool
+hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM_TYPE mechanism)
+{
+    for (size_t i = 0; i < token->mechanism_count; i++)
+        if (token->mechanisms[i] == mechanism)
+            return true;
+    return false;
+}
+
+enum hsmart_code
+hs_p11_token_pin_fd(const struct hs_p11_token *token, int *out_fd, hsmart_err *err)
+{
+    if (token->pin.data == NULL) {
+        *out_fd = -1;
+        return HSMART_OK;
+    }
+    return hs_pin_to_fd(&token->pin, out_fd, err);
+}
+
+/* ---- The operator's word ---- */
+
+enum hsmart_code
+hs_p11_token_guard_reopen(const hsmart_token_options *options, hsmart_err *err)
+{
+    hsmart_token_options without_login = *options;
+    struct hs_p11_token *token = NULL;
+    struct hs_buf directory = {0};
+    enum hsmart_code code;
+
+    without_login.pin_source = NULL;
+    code = hs_guard_directory(options->state_directory, &directory, err);
+    if (code == HSMART_OK)
+        code = hs_p11_token_open(&without_login, &token, err);
+    if (code == HSMART_OK)
+        code = hs_guard_reopen(hs_buf_text(&directory), token->identity, err);
+    hs_p11_token_unref(token);
+    hs_buf_clear(&directory);
+    return code;
+}
