@@ -29,7 +29,8 @@ struct hs_config_client {
 };
 struct hs_config; /* owns everything above */
 
-/* `hs_config_load` reads a file; HSMART_CONFIG_INVALID with "file:line: …" in the text. */
+/* `hs_config_load` reads a file; HSMART_CONFIG_INVALID, with "file:line: …" in the text where a line is at fault.
+ * Nothing is taken from the environment or from other files. Safe on several threads at once: they take turns. */
 HSMART_MUST_CHECK enum hsmart_code hs_config_load(const char *path, struct hs_config **out_config, hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code hs_config_parse(const char *text, const char *name, struct hs_config **out_config,
                                                    hsmart_err *err);
@@ -40,7 +41,8 @@ void hs_config_free(struct hs_config *config);
  * to an empty buffer when there is none. */
 HSMART_MUST_CHECK enum hsmart_code hs_config_find(const char *given, struct hs_buf *out_path, hsmart_err *err);
 
-/* By name; NULL when there is none. With `name` NULL: the only one, NULL when there are none or several. */
+/* By name; NULL when there is none. With `name` NULL: the only one, NULL when there are none or several. `config` may
+ * be NULL, as it is without a configuration file. */
 const struct hs_config_token *hs_config_get_token(const struct hs_config *config, const char *name);
 const struct hs_config_key *hs_config_get_key(const struct hs_config *config, const char *name);
 const struct hs_config_client *hs_config_get_client(const struct hs_config *config, const char *name);
