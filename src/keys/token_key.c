@@ -12,10 +12,11 @@
 /* ---- What is read of each object ---- */
 
 enum { PRIVATE_KEY_TYPE, PRIVATE_LABEL, PRIVATE_ID, PRIVATE_START, PRIVATE_END, PRIVATE_MODULUS, PRIVATE_EXPONENT,
-       PRIVATE_EC_PARAMS, PRIVATE_EC_POINT, PRIVATE_SPKI, PRIVATE_PLAIN_COUNT };
+       PRIVATE_EC_PARAMS, PRIVATE_EC_POINT, PRIVATE_SPKI, PRIVATE_ALWAYS_AUTHENTICATE, PRIVATE_PLAIN_COUNT };
 static const CK_ATTRIBUTE_TYPE private_types[PRIVATE_PLAIN_COUNT] = {
     CKA_KEY_TYPE, CKA_LABEL,           CKA_ID,        CKA_START_DATE, CKA_END_DATE,
     CKA_MODULUS,  CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT,   CKA_PUBLIC_KEY_INFO,
+    CKA_ALWAYS_AUTHENTICATE,
 };
 #define PRIVATE_MAX 32U /* the plain ones, then one for each row of the policy */
 
@@ -269,8 +270,10 @@ static enum hsmart_code
 copy_label(struct hs_token_key *key, struct hs_span label, hsmart_err *err)
 {
     struct hs_buf text = {0};
-    enum hsmart_code code = hs_buf_append(&text, label, err);
+    enum hsmart_code code = hs_buf_append(&key->raw_label, label, err);
 
+    if (code == HSMART_OK)
+        code = hs_buf_append(&text, label, err);
     if (code == HSMART_OK)
         code = hs_buf_take_text(&text, &key->label, err);
     if (code == HSMART_OK)
@@ -438,6 +441,7 @@ hs_token_key_free(struct hs_token_key *key)
     hs_string_free(key->start_date);
     hs_string_free(key->end_date);
     hs_buf_clear(&key->id);
+    hs_buf_clear(&key->raw_label);
     hs_free(key->attributes);
     hs_p11_token_unref(key->token);
     hs_free(key);
@@ -478,7 +482,9 @@ read_private(struct hs_p11_token *token, struct hs_p11_session *session, struct 
     if (code != HSMART_OK)
         goto out;
     key->handle = object.handle;
+    key->generation = session->generation;
     key->info.has_private = true;
+    (void)hs_p11_attribute_get_bool(&attributes[PRIVATE_ALWAYS_AUTHENTICATE], &key->always_authenticate);
     (void)hs_p11_attribute_get_ulong(&attributes[PRIVATE_KEY_TYPE], &type);
     code = copy_identity(key, value_of(&attributes[PRIVATE_LABEL]), value_of(&attributes[PRIVATE_ID]), err);
     if (code == HSMART_OK)
@@ -837,5 +843,41 @@ hs_token_key_find(struct hs_p11_token *token, const char *uri, struct hs_token_k
 out:
     key_list_clear(&list);
     hs_p11_uri_free(parsed);
+    return code;
+}
+
+/* ---- Finding it again ---- */
+
+enum hsmart_code
+hs_token_key_find_again(struct hs_p11_token *token, struct hs_p11_session *session,
+                        const struct hs_key_identity *identity, CK_OBJECT_HANDLE *out_handle, hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct hs_p11_object *objects = NULL;
+    struct hs_token_key *key = NULL;
+    size_t count = 0;
+    const struct wish wish = {identity->label.len > 0 ? identity->label : (struct hs_span){0},
+                              identity->id.len > 0 ? identity->id : (struct hs_span){0}};
+    CK_ATTRIBUTE attributes[2];
+    size_t attribute_count = wish_template(&wish, attributes);
+
+    code = hs_p11_session_find(session, CKO_PRIVATE_KEY, attributes, attribute_count, &objects, &count, err);
+    if (code != HSMART_OK)
+        goto out;
+    if (count != 1) {
+        code = count == 0 ? hs_err_set(err, HSMART_KEY_ABSENT, "the key is gone from the token")
+                          : hs_err_set(err, HSMART_KEY_AMBIGUOUS, "several keys have its label and id by now");
+        goto out;
+    }
+    code = read_one_private(token, session, objects[0], NULL, &key, err);
+    if (code == HSMART_OK && !hs_jwk_same_key(&key->jwk, identity->jwk))
+        code = hs_err_set(err, HSMART_KEY_MISMATCH,
+                          "another key stands on the token under the same name: its thumbprint is \"%s\"",
+                          key->jwk.pkey != NULL ? key->jwk.thumbprint : "unknown");
+    if (code == HSMART_OK)
+        *out_handle = objects[0].handle;
+out:
+    hs_token_key_free(key);
+    hs_free(objects);
     return code;
 }

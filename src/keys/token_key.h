@@ -12,10 +12,12 @@ struct hs_token_key {
     struct hs_p11_token *token;
     hsmart_key_info info;      /* what is told; its strings belong to the key */
     CK_OBJECT_HANDLE handle;   /* of the private object */
+    uint64_t generation;       /* of the token, under which the handle was found */
+    bool always_authenticate;  /* asks for the PIN at each use */
     struct hs_jwk jwk;         /* the public half; empty when `info.problem` says it could not be had */
     /* storage behind `info` */
     char *label, *uri, *type_name, *problem_text, *start_date, *end_date;
-    struct hs_buf id;
+    struct hs_buf id, raw_label; /* as the token has them */
     hsmart_key_attribute *attributes;
 };
 
@@ -24,6 +26,16 @@ HSMART_MUST_CHECK enum hsmart_code hs_token_key_find(struct hs_p11_token *token,
 HSMART_MUST_CHECK enum hsmart_code hs_token_key_list(struct hs_p11_token *token, struct hs_token_key ***out_keys,
                                                      size_t *out_count, hsmart_err *err);
 void hs_token_key_free(struct hs_token_key *key);
+
+/* Finds the private object of `key` again on `session`, after a recovery, and compares its public half: another key under
+ * the same name is HSMART_KEY_MISMATCH, none is HSMART_KEY_ABSENT. */
+struct hs_key_identity {
+    struct hs_span label, id;
+    const struct hs_jwk *jwk;
+};
+HSMART_MUST_CHECK enum hsmart_code hs_token_key_find_again(struct hs_p11_token *token, struct hs_p11_session *session,
+                                                           const struct hs_key_identity *identity,
+                                                           CK_OBJECT_HANDLE *out_handle, hsmart_err *err);
 
 /* An RSA key below HS_RSA_MIN_BITS; a key that the token says it would give away. */
 bool hs_token_key_is_weak(const struct hs_token_key *key);

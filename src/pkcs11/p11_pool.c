@@ -119,6 +119,7 @@ open_one(struct hs_p11_token *token, bool read_write, struct pooled_session **ou
 static enum hsmart_code
 busy(struct hs_p11_token *token, unsigned timeout_ms, hsmart_err *err)
 {
+    token->last_open_rv = CKR_SESSION_COUNT;
     return hs_err_set(err, HSMART_TOKEN_BUSY,
                       token->climbing ? "token \"%s\" was still being recovered after %u ms (%u sessions in use)"
                                       : "token \"%s\" had no session free within %u ms (%u in use)",

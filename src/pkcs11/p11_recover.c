@@ -39,6 +39,15 @@ hs_p11_token_get_generation(struct hs_p11_token *token)
     return generation;
 }
 
+CK_RV
+hs_p11_token_get_open_answer(struct hs_p11_token *token)
+{
+    (void)pthread_mutex_lock(&token->lock);
+    CK_RV rv = token->last_open_rv;
+    (void)pthread_mutex_unlock(&token->lock);
+    return rv;
+}
+
 /* ---- Requests ---- */
 
 enum hsmart_code

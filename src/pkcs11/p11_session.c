@@ -3,6 +3,7 @@
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_mechanism.h"
+#include "p11_token.h"
 
 #define FIND_ATTRIBUTES_MAX 8U
 #define FIND_STEP 64U
@@ -218,8 +219,10 @@ hs_p11_attribute_get_ulong(const struct hs_p11_attribute *attribute, CK_ULONG *o
 
 enum hsmart_code
 hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
-                    struct hs_span data, struct hs_buf *out_signature, hsmart_err *err)
+                    struct hs_p11_token *log_in_for_use, struct hs_span data, struct hs_buf *out_signature,
+                    hsmart_err *err)
 {
+    enum hsmart_code code = HSMART_OK;
     CK_MECHANISM own = *mechanism;
     CK_BYTE signature[SIGNATURE_MAX];
     CK_ULONG len = sizeof signature;
@@ -227,6 +230,12 @@ hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanis
     CK_RV rv = note(session, session->p11->C_SignInit(session->handle, &own, key));
     if (rv != CKR_OK)
         return hs_ckr_set(err, rv);
+    if (log_in_for_use != NULL)
+        code = hs_p11_token_login_for_use(log_in_for_use, session, err);
+    if (code != HSMART_OK) {
+        session->doubtful = true; /* the operation is still active */
+        return code;
+    }
     /* Room for any signature, so no call to ask its length: after such a call the operation stays active. */
     rv = note(session, session->p11->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)data.data, data.len, signature, &len));
     if (rv != CKR_OK)
@@ -235,7 +244,7 @@ hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanis
         session->doubtful = true;
         return hs_err_set(err, HSMART_SIGNATURE_WRONG, "the token returned a signature of %lu bytes", len);
     }
-    enum hsmart_code code = hs_buf_resize(out_signature, 0, err);
+    code = hs_buf_resize(out_signature, 0, err);
     return code == HSMART_OK ? hs_buf_append(out_signature, (struct hs_span){signature, len}, err) : code;
 }
 

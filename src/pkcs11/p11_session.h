@@ -46,10 +46,14 @@ void hs_p11_attributes_clear(struct hs_p11_attribute *attributes, size_t attribu
 bool hs_p11_attribute_get_bool(const struct hs_p11_attribute *attribute, bool *out_value);
 bool hs_p11_attribute_get_ulong(const struct hs_p11_attribute *attribute, CK_ULONG *out_value);
 
-/* C_SignInit and C_Sign. The code is the CKR's; `session->last_rv` has it for the caller to choose by. */
+/* C_SignInit and C_Sign; between them, when `log_in_for_use` is not NULL, the login that a key with
+ * CKA_ALWAYS_AUTHENTICATE asks for, with that token's PIN. The code is the CKR's; `session->last_rv` has it for the caller
+ * to choose by. */
+struct hs_p11_token;
 HSMART_MUST_CHECK enum hsmart_code hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanism,
-                                                       CK_OBJECT_HANDLE key, struct hs_span data,
-                                                       struct hs_buf *out_signature, hsmart_err *err);
+                                                       CK_OBJECT_HANDLE key, struct hs_p11_token *log_in_for_use,
+                                                       struct hs_span data, struct hs_buf *out_signature,
+                                                       hsmart_err *err);
 
 /* C_GenerateKeyPair. `session` must be read-write. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_session_generate(struct hs_p11_session *session, CK_MECHANISM_TYPE mechanism,

@@ -101,7 +101,9 @@ start_until_true(struct hs_p11_token *token, bool restart, bool only_find, hsmar
         bool false_answer = false;
         if (i > 0)
             hs_clock_sleep_ms(START_REST_MS * i + hs_random_below(START_REST_MS * 2));
-        code = start_once(token, restart || i > 0, only_find, &false_answer, err);
+        if (i > 0 && hs_p11_module_restart(token->module, NULL) != HSMART_OK)
+            hs_log_detail(&token->log, "the module cannot be restarted: another token uses it");
+        code = start_once(token, restart && i == 0, only_find, &false_answer, err);
         if (!false_answer)
             return code;
         hs_log_detail(&token->log, "asks the token again: what it answered can be another process's doing");

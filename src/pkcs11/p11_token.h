@@ -65,6 +65,9 @@ unsigned hs_p11_token_get_timeout_ms(const struct hs_p11_token *token);
 /* Counts recoveries: a handle that was found under another count is stale. */
 uint64_t hs_p11_token_get_generation(struct hs_p11_token *token);
 
+/* What the token answered when a session could not be opened last. */
+CK_RV hs_p11_token_get_open_answer(struct hs_p11_token *token);
+
 /* Begins a request. While the token is out of order it fails at once with HSMART_TOKEN_UNAVAILABLE, but for one caller at a
  * time, who gets `*out_probe` true and must climb HS_RUNG_RELOAD first. Every request that began is ended. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_begin(struct hs_p11_token *token, bool *out_probe, hsmart_err *err);
