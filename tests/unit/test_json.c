@@ -368,6 +368,10 @@ put_sample(struct hs_json_writer *writer)
     hs_json_put_boolean(writer, false);
     hs_json_put_raw(writer, hs_span_str("[1]"));
     hs_json_end_array(writer);
+    hs_json_name(writer, "second");
+    hs_json_begin_array(writer);
+    hs_json_put_integer(writer, 2);
+    hs_json_end_array(writer);
     hs_json_name(writer, "empty");
     hs_json_begin_array(writer);
     hs_json_end_array(writer);
@@ -386,7 +390,7 @@ members_are_written_in_the_order_they_are_put(void **state)
     assert_string_equal(hs_buf_text(&out),
                         "{\"z\":\"last letter first\",\"least\":-9223372036854775808,"
                         "\"greatest\":9223372036854775807,\"none\":0,\"yes\":true,\"nothing\":null,"
-                        "\"list\":[{},-1,false,[1]],\"empty\":[]}");
+                        "\"list\":[{},-1,false,[1]],\"second\":[2],\"empty\":[]}");
     hs_buf_clear(&out);
 }
 

@@ -6,6 +6,7 @@
 #include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include "err.h"
@@ -519,6 +520,43 @@ another_algorithm_of_the_same_key_does_not_verify(void **state)
     hs_signer_free(signer);
 }
 
+/* RFC 7518 section 3.5: the salt is as long as the hash. */
+static struct salt {
+    const char *name;
+    int len;
+    enum hsmart_code code;
+} salts[] = {
+    {"as long as the hash", 48, HSMART_OK},
+    {"none", 0, HSMART_SIGNATURE_WRONG},
+    {"of SHA-1's length", 20, HSMART_SIGNATURE_WRONG},
+    {"as long as there is room", RSA_PSS_SALTLEN_MAX, HSMART_SIGNATURE_WRONG},
+};
+
+static void
+a_pss_signature_verifies_with_one_salt_length_only(void **state)
+{
+    const struct salt *row = *state;
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *key_ctx = NULL;
+    uint8_t *spki = NULL, signature[256];
+    size_t signature_len = sizeof signature;
+    struct hs_jwk jwk = {0};
+
+    int spki_len = i2d_PUBKEY(key, &spki);
+    assert_int_equal(hs_jwk_from_spki((struct hs_span){spki, (size_t)spki_len}, &jwk, NULL), HSMART_OK);
+    assert_int_equal(EVP_DigestSignInit(ctx, &key_ctx, EVP_sha384(), NULL, key), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(key_ctx, RSA_PKCS1_PSS_PADDING), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(key_ctx, row->len), 1);
+    assert_int_equal(EVP_DigestSign(ctx, signature, &signature_len, (const uint8_t *)"data", 4), 1);
+    assert_int_equal(hs_jwk_verify(&jwk, hs_alg_by_name("PS384"), span("data"), HS_SPAN_OF(signature), NULL),
+                     row->code);
+    hs_jwk_clear(&jwk);
+    OPENSSL_free(spki);
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(key);
+}
+
 /* Nobody waits for a real key of this size: the modulus is a product of 32 primes of 512 bits, and the signature is put
  * together from its remainders (RFC 8017 section 5.1.1 has more than two primes too). */
 #define BIG_PRIME_COUNT 32
@@ -854,6 +892,7 @@ main(void)
     ADD_ROWS(&rows, a_signature_of_another_length_is_refused, kinds);
     ADD_TEST(&rows, an_algorithm_that_does_not_fit_the_key_is_refused);
     ADD_TEST(&rows, another_algorithm_of_the_same_key_does_not_verify);
+    ADD_ROWS(&rows, a_pss_signature_verifies_with_one_salt_length_only, salts);
     ADD_TEST(&rows, a_signature_by_a_key_of_16384_bits_verifies);
     ADD_ROWS(&rows, one_key_verifies_for_several_threads_at_once, kinds);
     ADD_TEST(&rows, a_set_is_sorted_by_kid_and_reads_back);
