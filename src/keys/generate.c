@@ -186,7 +186,6 @@ fill_public_template(const struct generation *generation, struct template *templ
 
     template_put_bool(template, CKA_TOKEN, true);
     template_put_bool(template, CKA_VERIFY, true);
-    template_put_bool(template, CKA_ENCRYPT, false);
     template_put_bool(template, CKA_WRAP, false);
     template_put_names(template, generation);
     if (generation->curve != NULL) {

@@ -232,6 +232,18 @@ open_locked(const char *path, const char *init_string, struct hs_p11_module **ou
     return HSMART_OK;
 }
 
+static void
+tell_module(const struct hs_log *log, const struct hs_p11_module *module)
+{
+    const CK_INFO *info = &module->info;
+    char description[sizeof info->libraryDescription + 1];
+
+    padded_text(info->libraryDescription, sizeof info->libraryDescription, description);
+    hs_log_detail(log, "module \"%s\": %s %u.%u, Cryptoki %u.%u", module->path, description,
+                  info->libraryVersion.major, info->libraryVersion.minor, info->cryptokiVersion.major,
+                  info->cryptokiVersion.minor);
+}
+
 enum hsmart_code
 hs_p11_module_open(const char *path, const char *init_string, const struct hs_log *log,
                    struct hs_p11_module **out_module, hsmart_err *err)
@@ -245,8 +257,7 @@ hs_p11_module_open(const char *path, const char *init_string, const struct hs_lo
     code = open_locked(path, init_string, out_module, err);
     (void)pthread_mutex_unlock(&registry_lock);
     if (code == HSMART_OK)
-        hs_log_detail(log, "module \"%s\": %.32s, Cryptoki %u.%u", path, (*out_module)->info.libraryDescription,
-                      (*out_module)->info.cryptokiVersion.major, (*out_module)->info.cryptokiVersion.minor);
+        tell_module(log, *out_module);
     return code;
 }
 

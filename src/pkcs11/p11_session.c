@@ -9,6 +9,7 @@
 #define FIND_STEP 64U
 #define READ_MAX 48U
 #define GUESSED_LEN 1024U    /* fits every attribute of a key up to RSA-8192 */
+#define UNTOUCHED 0xa5       /* what the room for attributes is filled with */
 #define SIGNATURE_MAX 2048U  /* RSA with 16384 bits */
 
 /* What a session answered. One that answers anything unexpected is not used again: after a failed C_Sign the old
@@ -143,6 +144,23 @@ read_single(struct hs_p11_session *session, struct hs_p11_object object, struct 
     return hs_ckr_set(err, attribute->rv);
 }
 
+/* NSS takes a CK_ULONG only into a buffer of exactly that size, and answers BUFFER_TOO_SMALL to a larger one. */
+static size_t
+guessed_len(CK_ATTRIBUTE_TYPE type)
+{
+    return type == CKA_KEY_TYPE || type == CKA_CLASS ? sizeof(CK_ULONG) : GUESSED_LEN;
+}
+
+/* Under an error, a length and a value that are as before mean that the token did not get to this attribute. */
+static bool
+was_looked_at(const CK_ATTRIBUTE *raw, CK_RV rv)
+{
+    static const uint8_t untouched[] = {UNTOUCHED, UNTOUCHED, UNTOUCHED, UNTOUCHED};
+
+    return rv == CKR_OK || raw->ulValueLen != guessed_len(raw->type) ||
+           memcmp(raw->pValue, untouched, sizeof untouched) != 0;
+}
+
 /* All in one call with room guessed; what that does not give is read one by one. */
 static enum hsmart_code
 read_all(struct hs_p11_session *session, struct hs_p11_object object, struct hs_p11_attribute *attributes, size_t count,
@@ -151,16 +169,16 @@ read_all(struct hs_p11_session *session, struct hs_p11_object object, struct hs_
     CK_ATTRIBUTE raw[READ_MAX];
     enum hsmart_code code = HSMART_OK;
 
+    memset(room, UNTOUCHED, count * GUESSED_LEN);
     for (size_t i = 0; i < count; i++)
-        raw[i] = (CK_ATTRIBUTE){attributes[i].type, room + i * GUESSED_LEN, GUESSED_LEN};
+        raw[i] = (CK_ATTRIBUTE){attributes[i].type, room + i * GUESSED_LEN, guessed_len(attributes[i].type)};
     CK_RV rv = session->p11->C_GetAttributeValue(session->handle, object.handle, raw, count);
     session->last_rv = rv;
     /* These three say that the call did what it could (PKCS#11 3.0, C_GetAttributeValue). */
     bool partial = rv == CKR_OK || rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
                    rv == CKR_BUFFER_TOO_SMALL;
     for (size_t i = 0; i < count && code == HSMART_OK; i++) {
-        /* An unchanged length under an error may mean "not looked at": that one is asked for again. */
-        if (partial && raw[i].ulValueLen < GUESSED_LEN)
+        if (partial && was_looked_at(&raw[i], rv) && raw[i].ulValueLen <= GUESSED_LEN)
             code = take_value(&attributes[i], &raw[i], err);
         else if (partial && rv != CKR_BUFFER_TOO_SMALL && raw[i].ulValueLen == CK_UNAVAILABLE_INFORMATION)
             attributes[i].rv = CKR_ATTRIBUTE_TYPE_INVALID;
