@@ -74,7 +74,8 @@ bool hs_http_parse_date(struct hs_span text, int64_t *out_time_s);
 bool hs_http_same_origin(const char *a, const char *b);
 /* "https://host" or "https://host:8443": what may be told and compared. */
 HSMART_MUST_CHECK enum hsmart_code hs_http_origin(const char *url, struct hs_buf *out_origin, hsmart_err *err);
-/* Resolves `reference` against `base` (RFC 3986 section 5). */
+/* Resolves `reference` against `base` (RFC 3986 section 5). One that is absolute comes back byte for byte: an assertion's
+ * audience is compared so. HSMART_INVALID_ARGUMENT when what comes out is neither https nor http. */
 HSMART_MUST_CHECK enum hsmart_code hs_http_resolve(const char *base, const char *reference, struct hs_buf *out_url,
                                                    hsmart_err *err);
 
