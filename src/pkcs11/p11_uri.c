@@ -1,9 +1,12 @@
+#define _GNU_SOURCE /* strcasestr */
 #include "p11_uri.h"
 
 #include <p11-kit/uri.h>
 #include <stdlib.h>
 
 #include "err.h"
+
+#define TOLD_MAX 200 /* bytes of a URI in a message */
 
 struct hs_p11_uri {
     P11KitUri *uri;
@@ -20,7 +23,7 @@ words_of(int status)
     } rows[] = {
         {P11_KIT_URI_BAD_SCHEME, "it does not begin with \"pkcs11:\""},
         {P11_KIT_URI_BAD_ENCODING, "a percent escape is wrong"},
-        {P11_KIT_URI_BAD_SYNTAX, "its syntax is wrong, or an attribute occurs twice"},
+        {P11_KIT_URI_BAD_SYNTAX, "its syntax is wrong"},
         {P11_KIT_URI_BAD_VERSION, "its library version is wrong"},
     };
 
@@ -44,6 +47,36 @@ refuse_pin(const char *text, hsmart_err *err)
     return HSMART_INVALID_ARGUMENT;
 }
 
+/* How much of a URI that is refused may be repeated: nothing from where a PIN could stand, however it is spelt. */
+static int
+tellable_len(const char *text)
+{
+    size_t len = strcspn(text, "?");
+    const char *pin = strcasestr(text, "pin");
+
+    if (pin != NULL && (size_t)(pin - text) < len)
+        len = (size_t)(pin - text);
+    return len < TOLD_MAX ? (int)len : TOLD_MAX;
+}
+
+/* RFC 7512 section 2.3 forbids it; p11-kit takes the last one, and so another token than the reader may think. */
+static bool
+names_twice(const char *text)
+{
+    const char *at = text + strcspn(text, ":");
+
+    while (*at != 0) {
+        size_t name_len = strcspn(++at, "=;&?");
+        for (const char *later = at + strcspn(at, ";&?"); *later != 0; later += strcspn(later, ";&?")) {
+            later++;
+            if (strcspn(later, "=;&?") == name_len && memcmp(later, at, name_len) == 0 && name_len > 0)
+                return true;
+        }
+        at += strcspn(at, ";&?");
+    }
+    return false;
+}
+
 enum hsmart_code
 hs_p11_uri_parse(const char *text, struct hs_p11_uri **out_uri, hsmart_err *err)
 {
@@ -60,12 +93,18 @@ hs_p11_uri_parse(const char *text, struct hs_p11_uri **out_uri, hsmart_err *err)
     }
     int status = text != NULL ? p11_kit_uri_parse(text, P11_KIT_URI_FOR_ANY, uri->uri) : P11_KIT_URI_OK;
     if (status != P11_KIT_URI_OK) {
-        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" is not a PKCS#11 URI: %s", text, words_of(status));
+        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%.*s\" is not a PKCS#11 URI: %s", tellable_len(text), text,
+                          words_of(status));
         hs_err_hint(err, "a token is named like pkcs11:token=LABEL;serial=SERIAL, a key like pkcs11:object=LABEL;id=%%01");
         goto out;
     }
     if (p11_kit_uri_any_unrecognized(uri->uri)) {
-        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" has an attribute that RFC 7512 does not know", text);
+        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%.*s\" has an attribute that RFC 7512 does not know",
+                          tellable_len(text), text);
+        goto out;
+    }
+    if (text != NULL && names_twice(text)) {
+        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%.*s\" names an attribute twice", tellable_len(text), text);
         goto out;
     }
     *out_uri = uri;
