@@ -78,26 +78,39 @@ choose_id(const hsmart_key_spec *spec, struct generation *generation, hsmart_err
     return hs_random_bytes(generation->id, ID_LEN, err);
 }
 
+/* Counts the key objects with an attribute, as an operation that may be run again. */
+struct counting {
+    CK_ATTRIBUTE attribute;
+    size_t count;
+};
+
 static enum hsmart_code
-count_objects(struct generation *generation, CK_ATTRIBUTE attribute, size_t *out_count, hsmart_err *err)
+run_counting(void *arg, struct hs_p11_session *session, hsmart_err *err)
 {
     static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY};
-    enum hsmart_code code;
-    struct hs_p11_session *session = NULL;
-    size_t total = 0;
+    struct counting *counting = arg;
+    enum hsmart_code code = HSMART_OK;
 
-    code = hs_p11_token_acquire(generation->token, false, HS_P11_ACQUIRE_TIMEOUT_MS, &session, err);
+    counting->count = 0;
     for (size_t i = 0; i < HS_ARRAY_LEN(classes) && code == HSMART_OK; i++) {
         struct hs_p11_object *objects = NULL;
         size_t count = 0;
-        code = hs_p11_session_find(session, classes[i], &attribute, 1, &objects, &count, err);
+        code = hs_p11_session_find(session, classes[i], &counting->attribute, 1, &objects, &count, err);
         hs_free(objects);
-        total += count;
+        counting->count += count;
     }
-    if (session != NULL)
-        hs_p11_token_release(generation->token, session);
+    return code;
+}
+
+static enum hsmart_code
+count_objects(struct generation *generation, CK_ATTRIBUTE attribute, size_t *out_count, hsmart_err *err)
+{
+    struct counting counting = {.attribute = attribute};
+    const struct hs_p11_operation operation = {run_counting, NULL, &counting};
+    enum hsmart_code code = hs_p11_token_request(generation->token, &operation, err);
+
     if (code == HSMART_OK)
-        *out_count = total;
+        *out_count = counting.count;
     return code;
 }
 

@@ -648,60 +648,89 @@ out:
     return code;
 }
 
-/* Key pairs that fit the wish. With a narrow wish each private key's public half is searched for by id; with none, or
- * when no private key fits, all public objects are read, so that half pairs are told too. */
+/* One reading of the keys that fit a wish, as an operation that may be run again. */
+struct reading {
+    struct hs_p11_token *token;
+    const struct wish *wish;
+    struct key_list list;
+};
+
 static enum hsmart_code
-read_keys(struct hs_p11_token *token, const struct wish *wish, struct key_list *out_list, hsmart_err *err)
+add_pairs(struct reading *reading, struct hs_p11_session *session, const struct hs_p11_object *objects, size_t count,
+          struct public_list *publics, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    for (size_t i = 0; i < count && code == HSMART_OK; i++) {
+        struct hs_token_key *key = NULL;
+        code = read_one_private(reading->token, session, objects[i], publics, &key, err);
+        if (code == HSMART_OK)
+            code = key_list_append(&reading->list, key, err);
+    }
+    return code;
+}
+
+static enum hsmart_code
+add_lone_publics(struct reading *reading, const struct public_list *publics, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    for (size_t i = 0; i < publics->count && code == HSMART_OK; i++) {
+        struct hs_token_key *key = NULL;
+        if (publics->objects[i].taken || !wish_fits(reading->wish, &publics->objects[i]))
+            continue;
+        code = read_lone_public(reading->token, &publics->objects[i], &key, err);
+        if (code == HSMART_OK)
+            code = key_list_append(&reading->list, key, err);
+    }
+    return code;
+}
+
+/* With a narrow wish each private key's public half is searched for by id; with none, or when no private key fits, all
+ * public objects are read, so that half pairs are told too. */
+static enum hsmart_code
+run_reading(void *arg, struct hs_p11_session *session, hsmart_err *err)
 {
     enum hsmart_code code;
-    struct hs_p11_session *session = NULL;
+    struct reading *reading = arg;
     struct hs_p11_object *objects = NULL;
     struct public_list publics = {0};
-    struct key_list list = {0};
-    struct hs_token_key *key = NULL;
     size_t count = 0;
     CK_ATTRIBUTE attributes[2];
-    size_t attribute_count = wish_template(wish, attributes);
+    size_t attribute_count = wish_template(reading->wish, attributes);
 
-    code = hs_p11_token_acquire(token, false, HS_P11_ACQUIRE_TIMEOUT_MS, &session, err);
-    if (code != HSMART_OK)
-        goto out;
+    key_list_clear(&reading->list);
     code = hs_p11_session_find(session, CKO_PRIVATE_KEY, attributes, attribute_count, &objects, &count, err);
     if (code != HSMART_OK)
         goto out;
     bool with_halves = attribute_count == 0 || count == 0;
-    if (with_halves) {
+    if (with_halves)
         code = public_list_read(session, NULL, &publics, err);
-        if (code != HSMART_OK)
-            goto out;
-    }
-    for (size_t i = 0; i < count; i++) {
-        code = read_one_private(token, session, objects[i], with_halves ? &publics : NULL, &key, err);
-        if (code == HSMART_OK)
-            code = key_list_append(&list, key, err);
-        if (code != HSMART_OK)
-            goto out;
-    }
-    for (size_t i = 0; i < publics.count; i++) {
-        if (publics.objects[i].taken || !wish_fits(wish, &publics.objects[i]))
-            continue;
-        code = read_lone_public(token, &publics.objects[i], &key, err);
-        if (code == HSMART_OK)
-            code = key_list_append(&list, key, err);
-        if (code != HSMART_OK)
-            goto out;
-    }
-    if (list.count > 1)
-        qsort(list.keys, list.count, sizeof(struct hs_token_key *), by_label_then_id);
-    *out_list = list;
-    list = (struct key_list){0};
+    if (code == HSMART_OK)
+        code = add_pairs(reading, session, objects, count, with_halves ? &publics : NULL, err);
+    if (code == HSMART_OK)
+        code = add_lone_publics(reading, &publics, err);
 out:
-    if (session != NULL)
-        hs_p11_token_release(token, session);
-    key_list_clear(&list);
     public_list_clear(&publics);
     hs_free(objects);
     return code;
+}
+
+static enum hsmart_code
+read_keys(struct hs_p11_token *token, const struct wish *wish, struct key_list *out_list, hsmart_err *err)
+{
+    struct reading reading = {.token = token, .wish = wish};
+    const struct hs_p11_operation operation = {run_reading, NULL, &reading};
+    enum hsmart_code code = hs_p11_token_request(token, &operation, err);
+
+    if (code != HSMART_OK) {
+        key_list_clear(&reading.list);
+        return code;
+    }
+    if (reading.list.count > 1)
+        qsort(reading.list.keys, reading.list.count, sizeof(struct hs_token_key *), by_label_then_id);
+    *out_list = reading.list;
+    return HSMART_OK;
 }
 
 enum hsmart_code

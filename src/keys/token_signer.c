@@ -3,10 +3,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "clock.h"
 #include "err.h"
 #include "key_mechanism.h"
-#include "p11_ckr.h"
 #include "p11_mechanism.h"
 
 /* No mechanism has proved itself yet. */
@@ -62,14 +60,6 @@ restore_leading_zeros(const struct hs_jwk *jwk, struct hs_buf *signature, hsmart
     return HSMART_OK;
 }
 
-/* How one attempt went, for the choice of what to do next. */
-struct attempt {
-    CK_RV rv;               /* what the token answered last */
-    uint64_t generation;    /* of the session */
-    bool mechanism_refused; /* another mechanism may do */
-    bool wrong_signature;
-};
-
 /* The handle that is good in `session`: after a recovery the key is found again, and compared, before it signs. */
 static enum hsmart_code
 current_handle(struct token_signer *signer, struct hs_p11_session *session, CK_OBJECT_HANDLE *out_handle,
@@ -96,53 +86,53 @@ current_handle(struct token_signer *signer, struct hs_p11_session *session, CK_O
     return HSMART_OK;
 }
 
-static enum hsmart_code
-sign_on_token(struct token_signer *signer, const struct hs_mechanism_row *row, struct hs_span input,
-              int64_t deadline_ms, struct hs_buf *out_signature, struct attempt *out_attempt, hsmart_err *err)
-{
-    enum hsmart_code code;
-    struct hs_p11_session *session = NULL;
-    CK_OBJECT_HANDLE handle = 0;
-    CK_RSA_PKCS_PSS_PARAMS pss = row->pss;
-    CK_MECHANISM mechanism = {row->type, pss.hashAlg != 0 ? &pss : NULL, pss.hashAlg != 0 ? sizeof pss : 0};
-    int64_t left_ms = deadline_ms - hs_clock_monotonic_ms();
+/* One signature by one mechanism, as an operation that may be run again. */
+struct signing {
+    struct token_signer *signer;
+    const struct hs_mechanism_row *row;
+    struct hs_span data, input; /* what is to be signed, and what the mechanism is given of it */
+    struct hs_buf *signature;
+};
 
-    out_attempt->generation = hs_p11_token_get_generation(signer->token);
-    code = hs_p11_token_acquire(signer->token, false, left_ms > 0 ? (unsigned)left_ms : 0, &session, err);
-    if (code != HSMART_OK) {
-        out_attempt->rv = hs_p11_token_get_open_answer(signer->token);
-        return code;
-    }
-    out_attempt->generation = session->generation;
-    code = current_handle(signer, session, &handle, err);
+static enum hsmart_code
+run_signing(void *arg, struct hs_p11_session *session, hsmart_err *err)
+{
+    const struct signing *signing = arg;
+    struct token_signer *signer = signing->signer;
+    CK_RSA_PKCS_PSS_PARAMS pss = signing->row->pss;
+    CK_MECHANISM mechanism = {signing->row->type, pss.hashAlg != 0 ? &pss : NULL, pss.hashAlg != 0 ? sizeof pss : 0};
+    CK_OBJECT_HANDLE handle = 0;
+    enum hsmart_code code = current_handle(signer, session, &handle, err);
+
     if (code == HSMART_OK)
         code = hs_p11_session_sign(session, &mechanism, handle, signer->always_authenticate ? signer->token : NULL,
-                                   input, out_signature, err);
-    out_attempt->rv = session->last_rv;
-    out_attempt->mechanism_refused =
-        code != HSMART_OK && hs_ckr_row_of(session->last_rv)->class == HS_CKR_CAPABILITY;
-    hs_p11_token_release(signer->token, session);
+                                   signing->input, signing->signature, err);
     return code;
 }
 
-/* One signature by one mechanism, verified. The session went back before the verification, which needs none. */
 static enum hsmart_code
-sign_with(struct token_signer *signer, const struct hs_mechanism_row *row, struct hs_span data, int64_t deadline_ms,
-          struct hs_buf *out_signature, struct attempt *out_attempt, hsmart_err *err)
+check_signature(void *arg, hsmart_err *err)
 {
-    enum hsmart_code code;
-    uint8_t storage[HS_MECHANISM_INPUT_MAX];
-    struct hs_span input = {0};
+    const struct signing *signing = arg;
+    const struct hs_signer *base = &signing->signer->base;
+    enum hsmart_code code = restore_leading_zeros(base->jwk, signing->signature, err);
 
-    code = hs_mechanism_prepare(row, signer->base.alg, data, storage, &input, err);
     if (code == HSMART_OK)
-        code = sign_on_token(signer, row, input, deadline_ms, out_signature, out_attempt, err);
+        code = hs_jwk_verify(base->jwk, base->alg, signing->data, hs_span_buf(signing->signature), err);
+    return code;
+}
+
+static enum hsmart_code
+sign_with(struct token_signer *signer, const struct hs_mechanism_row *row, struct hs_span data,
+          struct hs_buf *out_signature, hsmart_err *err)
+{
+    uint8_t storage[HS_MECHANISM_INPUT_MAX];
+    struct signing signing = {.signer = signer, .row = row, .data = data, .signature = out_signature};
+    const struct hs_p11_operation operation = {run_signing, check_signature, &signing};
+    enum hsmart_code code = hs_mechanism_prepare(row, signer->base.alg, data, storage, &signing.input, err);
+
     if (code == HSMART_OK)
-        code = restore_leading_zeros(&signer->jwk, out_signature, err);
-    if (code != HSMART_OK)
-        return code;
-    code = hs_jwk_verify(&signer->jwk, signer->base.alg, data, hs_span_buf(out_signature), err);
-    out_attempt->wrong_signature = code == HSMART_SIGNATURE_WRONG;
+        code = hs_p11_token_request(signer->token, &operation, err);
     return code;
 }
 
@@ -156,13 +146,19 @@ tell_choice(const struct token_signer *signer, const struct hs_mechanism_row *ro
                   signer->base.alg->name, hs_p11_mechanism_name(row->type), inputs[row->input]);
 }
 
-/* Mechanisms in their order: first those that the token lists, then, since lists lie, the others. A verified
- * signature decides; what a listed mechanism answered is the better story when none does. */
-static enum hsmart_code
-sign_by_trial(struct token_signer *signer, struct hs_span data, int64_t deadline_ms, struct hs_buf *out_signature,
-              struct attempt *out_attempt, hsmart_err *err)
+/* Whether another mechanism may do what this one did not. */
+static bool
+is_mechanisms_fault(enum hsmart_code code)
 {
-    enum hsmart_code code = HSMART_TOKEN_INCAPABLE, told = HSMART_OK;
+    return code == HSMART_TOKEN_INCAPABLE || code == HSMART_SIGNATURE_WRONG;
+}
+
+/* Mechanisms in their order: first those that the token lists, then, since lists lie, the others. A verified
+ * signature decides; when none does it, what the first one answered is told. */
+static enum hsmart_code
+sign_by_trial(struct token_signer *signer, struct hs_span data, struct hs_buf *out_signature, hsmart_err *err)
+{
+    enum hsmart_code code, first = HSMART_OK;
     const struct hs_mechanism_row *row;
     hsmart_err why = {0};
 
@@ -170,8 +166,7 @@ sign_by_trial(struct token_signer *signer, struct hs_span data, int64_t deadline
         for (size_t i = 0; (row = hs_mechanism_of(signer->base.alg, i)) != NULL; i++) {
             if (hs_p11_token_lists_mechanism(signer->token, row->type) != (listed == 1))
                 continue;
-            struct attempt attempt = {0};
-            code = sign_with(signer, row, data, deadline_ms, out_signature, &attempt, &why);
+            code = sign_with(signer, row, data, out_signature, &why);
             if (code == HSMART_OK) {
                 atomic_store(&signer->chosen, i);
                 tell_choice(signer, row);
@@ -179,93 +174,16 @@ sign_by_trial(struct token_signer *signer, struct hs_span data, int64_t deadline
             }
             hs_log_detail(hs_p11_token_get_log(signer->token), "%s does not do: %s", hs_p11_mechanism_name(row->type),
                           why.text);
-            if (told == HSMART_OK) {
-                told = code;
-                *out_attempt = attempt;
+            if (first == HSMART_OK || !is_mechanisms_fault(code)) {
+                first = code;
                 if (err != NULL)
                     *err = why;
             }
-            if (!attempt.mechanism_refused && !attempt.wrong_signature) {
-                *out_attempt = attempt; /* not the mechanism's fault */
-                if (err != NULL)
-                    *err = why;
+            if (!is_mechanisms_fault(code))
                 return code;
-            }
         }
     }
-    return told != HSMART_OK ? told : code;
-}
-
-static enum hsmart_code
-sign_once(struct token_signer *signer, struct hs_span data, int64_t deadline_ms, struct hs_buf *out_signature,
-          struct attempt *out_attempt, hsmart_err *err)
-{
-    size_t chosen = atomic_load(&signer->chosen);
-
-    if (chosen == NOT_CHOSEN)
-        return sign_by_trial(signer, data, deadline_ms, out_signature, out_attempt, err);
-    return sign_with(signer, hs_mechanism_of(signer->base.alg, chosen), data, deadline_ms, out_signature, out_attempt,
-                     err);
-}
-
-/* What the next try needs. A wrong signature gets one more, from a module that was restarted; a key that is gone, or
- * another one, gets none, and neither does a PIN. */
-static enum hs_rung
-rung_after(enum hsmart_code code, const struct attempt *attempt, unsigned failures)
-{
-    if (attempt->wrong_signature)
-        return failures == 0 ? HS_RUNG_RELOAD : HS_RUNG_STOP;
-    switch (code) {
-    case HSMART_TOKEN_FAILED:
-    case HSMART_TOKEN_ABSENT:
-    case HSMART_TOKEN_BUSY:
-    case HSMART_SESSION_LOST:
-        return hs_p11_rung_after(attempt->rv, failures);
-    default:
-        return HS_RUNG_STOP;
-    }
-}
-
-static enum hs_request_end
-request_end(enum hsmart_code code, enum hs_rung last_rung)
-{
-    if (code == HSMART_OK)
-        return HS_REQUEST_GOOD;
-    return last_rung == HS_RUNG_RELOAD ? HS_REQUEST_BROKEN : HS_REQUEST_OTHER;
-}
-
-/* The ladder: sign; when that fails climb a rung and sign again, until it works, the ladder ends or time is up. */
-static enum hsmart_code
-sign_with_recovery(struct token_signer *signer, struct hs_span data, struct hs_buf *out_signature, hsmart_err *err)
-{
-    enum hsmart_code code;
-    enum hs_rung rung = HS_RUNG_STOP;
-    bool probe = false;
-    struct attempt attempt = {0};
-    int64_t deadline_ms = hs_clock_monotonic_ms() + hs_p11_token_get_timeout_ms(signer->token);
-
-    code = hs_p11_token_begin(signer->token, &probe, err);
-    if (code != HSMART_OK)
-        return code;
-    if (probe) {
-        rung = HS_RUNG_RELOAD;
-        code = hs_p11_token_climb(signer->token, rung, hs_p11_token_get_generation(signer->token), deadline_ms, err);
-    }
-    for (unsigned failures = 0; code == HSMART_OK; failures++) {
-        attempt = (struct attempt){0};
-        code = sign_once(signer, data, deadline_ms, out_signature, &attempt, err);
-        if (code == HSMART_OK)
-            break;
-        enum hs_rung next = rung_after(code, &attempt, failures);
-        if (next == HS_RUNG_STOP || hs_clock_monotonic_ms() >= deadline_ms)
-            break;
-        rung = next;
-        code = HSMART_OK;
-        if (rung != HS_RUNG_NEW_SESSION)
-            code = hs_p11_token_climb(signer->token, rung, attempt.generation, deadline_ms, err);
-    }
-    hs_p11_token_end(signer->token, probe, request_end(code, rung));
-    return code;
+    return first;
 }
 
 static enum hsmart_code
@@ -273,7 +191,10 @@ token_signer_sign(struct hs_signer *base, struct hs_span data, struct hs_buf *ou
 {
     struct token_signer *signer = (struct token_signer *)base;
     struct hs_buf signature = {0};
-    enum hsmart_code code = sign_with_recovery(signer, data, &signature, err);
+    size_t chosen = atomic_load(&signer->chosen);
+    enum hsmart_code code = chosen == NOT_CHOSEN
+                                ? sign_by_trial(signer, data, &signature, err)
+                                : sign_with(signer, hs_mechanism_of(base->alg, chosen), data, &signature, err);
 
     if (code == HSMART_OK)
         hs_buf_move(&signature, out_signature);

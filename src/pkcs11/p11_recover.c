@@ -30,61 +30,128 @@ hs_p11_rung_after(CK_RV rv, unsigned attempt)
     return HS_RUNG_STOP;
 }
 
-uint64_t
-hs_p11_token_get_generation(struct hs_p11_token *token)
-{
-    (void)pthread_mutex_lock(&token->lock);
-    uint64_t generation = token->generation;
-    (void)pthread_mutex_unlock(&token->lock);
-    return generation;
-}
-
-CK_RV
-hs_p11_token_get_open_answer(struct hs_p11_token *token)
-{
-    (void)pthread_mutex_lock(&token->lock);
-    CK_RV rv = token->last_open_rv;
-    (void)pthread_mutex_unlock(&token->lock);
-    return rv;
-}
-
 /* ---- Requests ---- */
 
-enum hsmart_code
-hs_p11_token_begin(struct hs_p11_token *token, bool *out_probe, hsmart_err *err)
-{
-    enum hsmart_code code = hs_token_check_fork(token, err);
+enum request_end {
+    REQUEST_GOOD,   /* the circuit closes */
+    REQUEST_BROKEN, /* the ladder was climbed to its end in vain: the circuit opens */
+    REQUEST_OTHER,  /* failed for a reason that says nothing of the token */
+};
 
-    if (code != HSMART_OK)
-        return code;
+static enum hsmart_code
+begin(struct hs_p11_token *token, bool *out_probe, uint64_t *out_generation, hsmart_err *err)
+{
     (void)pthread_mutex_lock(&token->lock);
     int64_t now_ms = hs_clock_monotonic_ms();
     enum hs_circuit_answer answer = hs_circuit_enter(&token->circuit, now_ms);
     int64_t wait_ms = hs_circuit_wait_ms(&token->circuit, now_ms);
+    *out_generation = token->generation;
     (void)pthread_mutex_unlock(&token->lock);
     if (answer == HS_CIRCUIT_REFUSE)
-        return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE,
-                          "token \"%s\" is out of order; it is tried again in %lld ms", token->name, (long long)wait_ms);
+        return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE, "token \"%s\" is out of order; it is tried again in %lld ms",
+                          token->name, (long long)wait_ms);
     *out_probe = answer == HS_CIRCUIT_PROBE;
     return HSMART_OK;
 }
 
-void
-hs_p11_token_end(struct hs_p11_token *token, bool probe, enum hs_request_end end)
+static void
+end(struct hs_p11_token *token, bool probe, enum request_end how)
 {
-    if (end == HS_REQUEST_OTHER && !probe)
-        return;
+    bool was_open = false;
+
     (void)pthread_mutex_lock(&token->lock);
-    if (end == HS_REQUEST_GOOD) {
-        if (token->circuit.failures > 0)
-            hs_log_warning(&token->log, "token \"%s\" signs again", token->name);
+    was_open = token->circuit.failures > 0;
+    if (how == REQUEST_GOOD)
         hs_circuit_succeed(&token->circuit);
-    } else if (end == HS_REQUEST_BROKEN) {
+    else if (how == REQUEST_BROKEN)
         hs_circuit_fail(&token->circuit, hs_clock_monotonic_ms(), hs_random_below(1U << 16));
-    } else {
+    else if (probe)
         hs_circuit_abandon(&token->circuit);
-    }
     (void)pthread_mutex_unlock(&token->lock);
+    if (how == REQUEST_GOOD && was_open)
+        hs_log_warning(&token->log, "token \"%s\" works again", token->name);
+}
+
+/* How one try went, for the choice of what to do next. */
+struct attempt {
+    CK_RV rv;            /* what the token answered last */
+    uint64_t generation; /* under which it was tried */
+};
+
+static enum hsmart_code
+try_once(struct hs_p11_token *token, const struct hs_p11_operation *operation, int64_t deadline_ms,
+         struct attempt *out_attempt, hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct hs_p11_session *session = NULL;
+    int64_t left_ms = deadline_ms - hs_clock_monotonic_ms();
+
+    code = hs_p11_token_acquire(token, false, left_ms > 0 ? (unsigned)left_ms : 0, &session, err);
+    if (code != HSMART_OK) {
+        (void)pthread_mutex_lock(&token->lock);
+        *out_attempt = (struct attempt){token->last_open_rv, token->generation};
+        (void)pthread_mutex_unlock(&token->lock);
+        return code;
+    }
+    code = operation->run(operation->arg, session, err);
+    *out_attempt = (struct attempt){session->last_rv, session->generation};
+    hs_p11_token_release(token, session);
+    if (code == HSMART_OK && operation->check != NULL)
+        code = operation->check(operation->arg, err);
+    return code;
+}
+
+/* A key that is gone or another one, a PIN, a policy, a mechanism: nothing that a new session cures. */
+static enum hs_rung
+rung_after(enum hsmart_code code, const struct attempt *attempt, unsigned failures)
+{
+    switch (code) {
+    case HSMART_SIGNATURE_WRONG:
+        return failures == 0 ? HS_RUNG_RELOAD : HS_RUNG_STOP;
+    case HSMART_TOKEN_FAILED:
+    case HSMART_TOKEN_ABSENT:
+    case HSMART_TOKEN_BUSY:
+    case HSMART_SESSION_LOST:
+        return hs_p11_rung_after(attempt->rv, failures);
+    default:
+        return HS_RUNG_STOP;
+    }
+}
+
+static enum hsmart_code climb_rung(struct hs_p11_token *token, enum hs_rung rung, uint64_t seen_generation,
+                                   int64_t deadline_ms, hsmart_err *err);
+
+enum hsmart_code
+hs_p11_token_request(struct hs_p11_token *token, const struct hs_p11_operation *operation, hsmart_err *err)
+{
+    enum hsmart_code code;
+    enum hs_rung rung = HS_RUNG_STOP, next = HS_RUNG_STOP;
+    bool probe = false;
+    struct attempt attempt = {0};
+    int64_t deadline_ms = hs_clock_monotonic_ms() + token->timeout_ms;
+
+    code = hs_token_check_fork(token, err);
+    if (code == HSMART_OK)
+        code = begin(token, &probe, &attempt.generation, err);
+    if (code != HSMART_OK)
+        return code;
+    next = probe ? HS_RUNG_RELOAD : HS_RUNG_NEW_SESSION;
+    for (unsigned failures = 0; next != HS_RUNG_STOP; failures++) {
+        rung = next;
+        if (rung == HS_RUNG_LOGIN || rung == HS_RUNG_RELOAD)
+            code = climb_rung(token, rung, attempt.generation, deadline_ms, err);
+        if (code == HSMART_OK)
+            code = try_once(token, operation, deadline_ms, &attempt, err);
+        if (code == HSMART_OK)
+            break;
+        next = hs_clock_monotonic_ms() < deadline_ms ? rung_after(code, &attempt, failures) : HS_RUNG_STOP;
+        if (next <= rung && rung == HS_RUNG_RELOAD)
+            next = HS_RUNG_STOP; /* there is nothing above it */
+        if (next != HS_RUNG_STOP)
+            code = HSMART_OK;
+    }
+    end(token, probe, code == HSMART_OK ? REQUEST_GOOD : rung == HS_RUNG_RELOAD ? REQUEST_BROKEN : REQUEST_OTHER);
+    return code;
 }
 
 /* ---- Climbing ---- */
@@ -138,9 +205,10 @@ climb(struct hs_p11_token *token, enum hs_rung rung, hsmart_err *err)
     return rung == HS_RUNG_RELOAD ? reload(token, err) : relogin(token, err);
 }
 
-enum hsmart_code
-hs_p11_token_climb(struct hs_p11_token *token, enum hs_rung rung, uint64_t seen_generation, int64_t deadline_ms,
-                   hsmart_err *err)
+/* Climbs, unless somebody else did since `seen_generation`; one climber at a time, the others wait for it. */
+static enum hsmart_code
+climb_rung(struct hs_p11_token *token, enum hs_rung rung, uint64_t seen_generation, int64_t deadline_ms,
+           hsmart_err *err)
 {
     enum hsmart_code code = HSMART_OK;
 

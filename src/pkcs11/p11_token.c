@@ -284,12 +284,6 @@ hs_p11_token_get_quirks(const struct hs_p11_token *token)
     return token->quirks;
 }
 
-unsigned
-hs_p11_token_get_timeout_ms(const struct hs_p11_token *token)
-{
-    return token->timeout_ms;
-}
-
 bool
 hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM_TYPE mechanism)
 {

@@ -49,7 +49,20 @@ void hs_p11_token_release(struct hs_p11_token *token, struct hs_p11_session *ses
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_login_for_use(struct hs_p11_token *token,
                                                               struct hs_p11_session *session, hsmart_err *err);
 
-/* ---- Recovery: docs/tokens.md has the ladder ---- */
+/* ---- Requests: an operation, and the ladder that brings the token back when it fails (docs/tokens.md) ---- */
+
+struct hs_p11_operation {
+    /* Does the work on `session`; may be run several times, each time from the start. */
+    enum hsmart_code (*run)(void *arg, struct hs_p11_session *session, hsmart_err *err);
+    /* Looks at the result once the session is back in the pool; NULL: nothing to look at. HSMART_SIGNATURE_WRONG means
+     * that the token lied: one more try on a restarted module, then it stands. */
+    enum hsmart_code (*check)(void *arg, hsmart_err *err);
+    void *arg;
+};
+/* Runs the operation until it succeeds, the ladder ends or the token's timeout has passed. While the token is out of
+ * order it fails at once with HSMART_TOKEN_UNAVAILABLE, but for one caller at a time, who probes it. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_request(struct hs_p11_token *token,
+                                                        const struct hs_p11_operation *operation, hsmart_err *err);
 
 enum hs_rung {
     HS_RUNG_STOP,        /* no retry: tell the operator */
@@ -59,29 +72,6 @@ enum hs_rung {
 };
 /* What to do after `rv`, for the `attempt`th time (0: the first failure) within one request. */
 enum hs_rung hs_p11_rung_after(CK_RV rv, unsigned attempt);
-
-/* How long one request may take. */
-unsigned hs_p11_token_get_timeout_ms(const struct hs_p11_token *token);
-/* Counts recoveries: a handle that was found under another count is stale. */
-uint64_t hs_p11_token_get_generation(struct hs_p11_token *token);
-
-/* What the token answered when a session could not be opened last. */
-CK_RV hs_p11_token_get_open_answer(struct hs_p11_token *token);
-
-/* Begins a request. While the token is out of order it fails at once with HSMART_TOKEN_UNAVAILABLE, but for one caller at a
- * time, who gets `*out_probe` true and must climb HS_RUNG_RELOAD first. Every request that began is ended. */
-HSMART_MUST_CHECK enum hsmart_code hs_p11_token_begin(struct hs_p11_token *token, bool *out_probe, hsmart_err *err);
-enum hs_request_end {
-    HS_REQUEST_GOOD,   /* a verified signature: the circuit closes */
-    HS_REQUEST_BROKEN, /* the ladder was climbed to its end in vain: the circuit opens */
-    HS_REQUEST_OTHER,  /* failed for a reason that says nothing of the token */
-};
-void hs_p11_token_end(struct hs_p11_token *token, bool probe, enum hs_request_end end);
-
-/* Climbs a rung, unless somebody else did since `seen_generation`; one climber at a time, others wait for it until the
- * deadline (monotonic). Every session and key handle is stale afterwards. */
-HSMART_MUST_CHECK enum hsmart_code hs_p11_token_climb(struct hs_p11_token *token, enum hs_rung rung,
-                                                      uint64_t seen_generation, int64_t deadline_ms, hsmart_err *err);
 
 /* The PIN guard of the token that `options` name: its state, and an operator's word that one more try may be made. Never
  * logs in. `out_state_path` may be NULL. */
