@@ -182,3 +182,11 @@ hs_json_boolean(const hs_json_value *value)
 {
     return hs_json_type_of(value) == HS_JSON_BOOLEAN && json_object_get_boolean(value);
 }
+
+void
+hs_json_wipe(hs_json_value *value)
+{
+    struct hs_span text = hs_json_string(value);
+
+    hs_wipe((uint8_t *)(uintptr_t)text.data, text.len);
+}

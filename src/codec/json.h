@@ -50,6 +50,8 @@ const char *hs_json_text(const hs_json_value *value);
 int64_t hs_json_integer(const hs_json_value *value); /* 0 for anything but HS_JSON_INTEGER */
 double hs_json_number(const hs_json_value *value);   /* of HS_JSON_INTEGER or HS_JSON_NUMBER, else 0 */
 bool hs_json_boolean(const hs_json_value *value);
+/* Overwrites the bytes of a string, for a secret: json-c frees them as they are. */
+void hs_json_wipe(hs_json_value *value);
 
 /* ---- Writing: into a buffer, members in the order they are put. ---- */
 

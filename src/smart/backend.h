@@ -20,8 +20,6 @@ struct hs_backend_options {
     bool use_refresh_token;
     bool no_cache;                 /* memory only */
     const char *cache_directory;   /* NULL: see private_directory.h */
-    struct hs_retry_policy retry;
-    unsigned timeout_ms;           /* per exchange; 0: 30 s */
     struct hs_link link;
 };
 

@@ -19,10 +19,9 @@ struct hs_discovery {
     char *issuer, *jwks_uri, *authorization_endpoint, *registration_endpoint, *introspection_endpoint,
         *revocation_endpoint, *management_endpoint;
     struct hs_text_list capabilities, grant_types, auth_methods, signing_algs, scopes, code_challenge_methods;
-    bool lists_auth_methods, lists_signing_algs; /* the member is there, though its list may be empty */
-    struct hs_text_list warnings;                /* what is odd; told to the user, never a reason to stop */
-    int64_t read_at_s, expires_at_s;             /* by our clock; until when it may be used again */
-    struct hs_buf document;                      /* as it was received */
+    struct hs_text_list warnings;    /* what is odd; told to the user, never a reason to stop */
+    int64_t read_at_s, expires_at_s; /* by our clock; until when it may be used again */
+    struct hs_buf document;          /* as it was received */
 };
 void hs_discovery_clear(struct hs_discovery *discovery);
 
@@ -49,8 +48,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_discovery_check_method(struct hs_discovery
 HSMART_MUST_CHECK enum hsmart_code hs_discovery_check_pin(const char *token_endpoint, const char *pin,
                                                           hsmart_err *err);
 
-/* A token endpoint as it must be: absolute, https or http (the exchange lets http through to loopback only), no
- * fragment, no user information, printable. HSMART_SERVER_FAILED. */
+/* A token endpoint as it must be: absolute, https (or http to loopback, which the exchange allows or not), no fragment,
+ * no user information, printable. HSMART_SERVER_FAILED. */
 HSMART_MUST_CHECK enum hsmart_code hs_token_endpoint_check(const char *url, hsmart_err *err);
 
 /* The algorithms with which we may sign, separated by spaces: those of the document when it lists any, else those

@@ -21,9 +21,21 @@ struct hs_time {
 };
 extern const struct hs_time hs_time_system;
 
+/* When something is tried again (retry.h). Zero is the default of every field. */
+struct hs_retry_policy {
+    unsigned max_attempts;      /* 0: HS_RETRY_ATTEMPTS_DEFAULT; 1: no second one */
+    unsigned first_wait_ms;     /* 0: 500; doubled each time, half of it at random, at most HS_RETRY_WAIT_MAX_MS */
+    unsigned retry_after_max_s; /* 0: HS_RETRY_AFTER_MAX_S; a server that asks for more is not waited for */
+};
+#define HS_RETRY_ATTEMPTS_DEFAULT 4U
+#define HS_RETRY_WAIT_MAX_MS 8000U
+#define HS_RETRY_AFTER_MAX_S 600U
+
 /* What every conversation with a server needs. */
 struct hs_link {
     struct hs_exchange exchange;
+    struct hs_retry_policy retry;
+    unsigned timeout_ms; /* of one exchange, where the request does not say; 0: 30 s */
     struct hs_time time;
     struct hs_log log;
 };

@@ -14,7 +14,6 @@ struct hs_fhir {
     const char *base;
     struct hs_access_token_keeper *access_tokens;
     size_t max_response_len; /* 0: HS_FHIR_RESPONSE_MAX_LEN */
-    unsigned timeout_ms;     /* 0: the exchange's default */
 };
 
 /* The absolute URL of `reference`: a relative one is below the base (a leading '/' too), an absolute one must have the

@@ -19,11 +19,13 @@ enum hs_answer_kind {
 
 /* A thing to look at: one row of the table of causes. */
 struct hs_oauth_cause {
-    const char *name;  /* "clock" */
-    const char *words; /* "the clocks differ" */
+    const char *name;  /* "kid" */
+    const char *words; /* what may be wrong */
     const char *test;  /* how to find out */
     const char *clues; /* words in a server's text that point here, separated by '|' */
 };
+extern const struct hs_oauth_cause hs_oauth_causes[];
+extern const size_t hs_oauth_cause_count;
 #define HS_OAUTH_CAUSES_MAX 10U
 
 /* Everything from the server is sanitised and cut to these lengths. */
@@ -31,7 +33,7 @@ struct hs_oauth_error {
     int status;
     enum hs_answer_kind kind;
     char error[64];        /* OAuth's code, or what stands in its place; "" */
-    char description[200]; /* error_description, message, first text; "" */
+    char description[160]; /* error_description, message, first text; "" */
     char uri[160];         /* error_uri */
     int64_t skew_s;        /* the server's clock minus ours */
     bool knows_skew;

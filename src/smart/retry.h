@@ -4,16 +4,6 @@
 
 #include "exchange.h"
 
-/* Zero is the default of every field. */
-struct hs_retry_policy {
-    unsigned max_attempts;      /* 0: HS_RETRY_ATTEMPTS_DEFAULT; 1: no second one */
-    unsigned first_wait_ms;     /* 0: 500; doubled each time, half of it at random, at most HS_RETRY_WAIT_MAX_MS */
-    unsigned retry_after_max_s; /* 0: HS_RETRY_AFTER_MAX_S; a server that asks for more is not waited for */
-};
-#define HS_RETRY_ATTEMPTS_DEFAULT 4U
-#define HS_RETRY_WAIT_MAX_MS 8000U
-#define HS_RETRY_AFTER_MAX_S 600U
-
 enum hs_retry_verdict {
     HS_RETRY_STOP,     /* what was answered stands */
     HS_RETRY_AGAIN,    /* after the wait */
@@ -33,8 +23,8 @@ typedef enum hsmart_code (*hs_attempt_fn)(void *arg, struct hs_http_response *ou
 
 /* Attempts until an answer stands: transport failures (never a failed TLS verification), 429, 502, 503 and 504 are
  * tried again, 500 and a cut-off answer once. HSMART_OK for any answer that stands, whatever its status;
- * HSMART_SERVER_BUSY, at once, for a Retry-After above the cap; else what the last attempt returned. `what` names
- * the step in the log. */
+ * HSMART_SERVER_BUSY, at once and with the answer in `out_response`, for a Retry-After above the cap; else what the
+ * last attempt returned. `what` names the step in the log. */
 HSMART_MUST_CHECK enum hsmart_code hs_retry_run(const struct hs_retry_policy *policy, const struct hs_link *link,
                                                 const char *what, hs_attempt_fn attempt, void *arg,
                                                 struct hs_http_response *out_response, hsmart_err *err);

@@ -15,7 +15,6 @@ struct hs_token_request {
     const char *scope;          /* NULL: not sent */
     const char *refresh_token;  /* NULL: client_credentials; only where the configuration says so */
     const struct hs_client_auth *auth;
-    unsigned timeout_ms;        /* 0: the exchange's default */
 };
 
 /* Makes a new assertion, or reads the secret, and posts the form. HSMART_OK for any HTTP answer, whatever its status;

@@ -5,8 +5,8 @@
 #include "http.h"
 
 #define HS_ACCESS_TOKEN_LIFE_DEFAULT_S 300 /* SMART's recommendation, where the server does not say */
-#define HS_ACCESS_TOKEN_LIFE_MIN_S 10
-#define HS_ACCESS_TOKEN_LIFE_MAX_S 86400
+#define HS_ACCESS_TOKEN_LIFE_MIN_S 10      /* for zero and less */
+#define HS_ACCESS_TOKEN_LIFE_MAX_S 86400   /* a longer one is renewed after a day all the same */
 
 /* An access token and what is known about it. Zero is valid and empty. What is inside `value` is not looked at. */
 struct hs_access_token {

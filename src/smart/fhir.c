@@ -1,0 +1,266 @@
+#include "fhir.h"
+
+#include <stdio.h>
+
+#include "bundle.h"
+#include "err.h"
+#include "oauth_error.h"
+#include "text.h"
+#include "text_list.h"
+
+#define ACCEPT "application/fhir+json"
+#define TOLD_PATH_LEN 100U
+
+/* ---- Where to ---- */
+
+/* "scheme:" at the start (RFC 3986 section 3.1). */
+static bool
+is_absolute(const char *reference)
+{
+    size_t len = strspn(reference, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+
+    return len > 0 && strncmp(reference + len, "://", 3) == 0;
+}
+
+static enum hsmart_code
+refuse_origin(const char *base, const char *url, hsmart_err *err)
+{
+    struct hs_buf here = {0}, there = {0};
+
+    (void)!hs_http_origin(base, &here, NULL);
+    (void)!hs_http_origin(url, &there, NULL);
+    (void)hs_err_set(err, HSMART_POLICY_REFUSED, "the access token for \"%.150s\" is not sent to \"%.150s\"",
+                     hs_buf_text(&here), there.len > 0 ? hs_buf_text(&there) : "another place");
+    hs_err_hint(err, "an access token is for one server; make a client for the other one");
+    hs_buf_clear(&here);
+    hs_buf_clear(&there);
+    return HSMART_POLICY_REFUSED;
+}
+
+static enum hsmart_code
+resolve_below(const char *base, const char *reference, struct hs_buf *out_url, hsmart_err *err)
+{
+    struct hs_buf directory = {0};
+    size_t len = strlen(base);
+    enum hsmart_code code;
+
+    if (reference[0] == '/')
+        reference++;
+    if (reference[0] == '/')
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "a path below the FHIR base does not start with \"//\"");
+    while (len > 0 && base[len - 1] == '/')
+        len--;
+    code = hs_buf_append(&directory, (struct hs_span){(const uint8_t *)base, len}, err);
+    if (code == HSMART_OK)
+        code = hs_buf_append_str(&directory, "/", err);
+    if (code == HSMART_OK)
+        code = hs_http_resolve(hs_buf_text(&directory), reference, out_url, err);
+    hs_buf_clear(&directory);
+    return code;
+}
+
+enum hsmart_code
+hs_fhir_url(const char *base, const char *reference, struct hs_buf *out_url, hsmart_err *err)
+{
+    struct hs_buf url = {0};
+    enum hsmart_code code;
+
+    if (reference[0] == 0)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "there is no path to read");
+    if (strchr(reference, '#') != NULL)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "a fragment (#…) cannot be read");
+    code = is_absolute(reference) ? hs_buf_append_str(&url, reference, err) : resolve_below(base, reference, &url, err);
+    if (code == HSMART_OK && !hs_http_same_origin(base, hs_buf_text(&url)))
+        code = refuse_origin(base, hs_buf_text(&url), err);
+    if (code == HSMART_OK)
+        hs_buf_move(&url, out_url);
+    hs_buf_clear(&url);
+    return code;
+}
+
+/* ---- One read ---- */
+
+static enum hsmart_code
+send_once(const struct hs_fhir *fhir, const char *url, const struct hs_fhir_options *options,
+          struct hs_access_token *access_token, struct hs_http_response *out_response, hsmart_err *err)
+{
+    struct hs_buf authorization = {0};
+    /* "Bearer" with a capital: some servers compare it so. */
+    enum hsmart_code code = hs_buf_append_format(&authorization, err, "Bearer %s", hs_buf_text(&access_token->value));
+
+    if (code != HSMART_OK)
+        goto out;
+    struct hs_http_request request = {
+        .method = "GET",
+        .url = url,
+        .headers = {{"Authorization", hs_buf_text(&authorization)},
+                    {"Accept", options->accept != NULL ? options->accept : ACCEPT}},
+        .max_response_len = fhir->max_response_len != 0 ? fhir->max_response_len : HS_FHIR_RESPONSE_MAX_LEN,
+    };
+    code = hs_retry_request(&fhir->link->retry, fhir->link, "FHIR", &request, out_response, err);
+out:
+    hs_buf_clear(&authorization);
+    return code;
+}
+
+static enum hsmart_code
+send_authorised(const struct hs_fhir *fhir, const char *url, const struct hs_fhir_options *options, char **out_scope,
+                struct hs_http_response *out_response, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    for (bool renewed = false;; renewed = true) {
+        struct hs_access_token access_token = {0};
+        code = hs_access_token_get(fhir->access_tokens, options->min_validity_s, &access_token, err);
+        if (code == HSMART_OK)
+            code = send_once(fhir, url, options, &access_token, out_response, err);
+        bool refused = code == HSMART_OK && out_response->status == 401;
+        if (refused)
+            hs_access_token_reject(fhir->access_tokens, hs_span_buf(&access_token.value));
+        if (!refused || renewed) {
+            *out_scope = access_token.scope;
+            access_token.scope = NULL;
+            hs_access_token_clear(&access_token);
+            return code;
+        }
+        hs_log_detail(&fhir->link->log,
+                      "the server does not accept the access token any more (401): getting a new one");
+        hs_access_token_clear(&access_token);
+        hs_http_response_clear(out_response);
+    }
+}
+
+static enum hsmart_code
+tell_redirect(const struct hs_http_response *response, hsmart_err *err)
+{
+    char location[512] = "";
+    struct hs_buf origin = {0};
+    struct hs_span value = hs_http_header_of(response, "Location");
+
+    if (value.len > 0 && value.len < sizeof location)
+        memcpy(location, value.data, value.len);
+    (void)!hs_http_origin(location, &origin, NULL);
+    (void)hs_err_set(err, HSMART_SERVER_FAILED, "the server answered %d, a redirect%s%.150s, which is not followed",
+                     response->status, origin.len > 0 ? " to " : "", hs_buf_text(&origin));
+    hs_err_hint(err, "if that is where the server is now, change the FHIR base");
+    hs_buf_clear(&origin);
+    return HSMART_SERVER_FAILED;
+}
+
+static enum hsmart_code
+judge(const struct hs_http_response *response, const char *scope, hsmart_err *err)
+{
+    char excerpt[320];
+    int status = response->status;
+
+    if (status >= 200 && status < 300)
+        return HSMART_OK;
+    if (status >= 300 && status < 400)
+        return tell_redirect(response, err);
+    hs_answer_excerpt(response, excerpt, sizeof excerpt);
+    enum hsmart_code code = status == 401 || status == 403 ? HSMART_SERVER_REFUSED
+                            : status == 429                ? HSMART_SERVER_BUSY
+                                                           : HSMART_SERVER_FAILED;
+    (void)hs_err_set(err, code, "the server answered %s", excerpt);
+    if (status == 401)
+        hs_err_hint(err, "it does not accept a new access token either: is the FHIR base on the server that the token "
+                         "endpoint belongs to?");
+    if (status == 403)
+        hs_err_hint(err, "the access token may lack a scope for this; granted: %.150s",
+                    scope != NULL ? scope : "not told");
+    return code;
+}
+
+enum hsmart_code
+hs_fhir_get(const struct hs_fhir *fhir, const char *reference, const struct hs_fhir_options *options,
+            struct hs_http_response *out_response, hsmart_err *err)
+{
+    static const struct hs_fhir_options defaults = {0};
+    enum hsmart_code code;
+    struct hs_buf url = {0};
+    struct hs_http_response response = {0};
+    char *scope = NULL;
+
+    code = hs_fhir_url(fhir->base, reference, &url, err);
+    if (code == HSMART_OK)
+        code = send_authorised(fhir, hs_buf_text(&url), options != NULL ? options : &defaults, &scope, &response, err);
+    if (code == HSMART_OK)
+        code = judge(&response, scope, err);
+    if (response.status != 0) {
+        hs_http_response_clear(out_response);
+        *out_response = response;
+    }
+    if (code != HSMART_OK) {
+        /* The query may hold what is nobody's business in a log. */
+        size_t path_len = hs_text_cut(reference, TOLD_PATH_LEN);
+        size_t query_at = strcspn(reference, "?");
+        (void)hs_err_wrap(err, code, "cannot read \"%.*s\"", (int)(query_at < path_len ? query_at : path_len),
+                          reference);
+    }
+    hs_string_free(scope);
+    hs_buf_clear(&url);
+    return code;
+}
+
+/* ---- Pages ---- */
+
+enum hsmart_code
+hs_fhir_next(const char *page_url, struct hs_span body, struct hs_buf *out_next_url, hsmart_err *err)
+{
+    struct hs_buf written = {0}, url = {0};
+    enum hsmart_code code = hs_bundle_link(body, "next", &written, err);
+
+    if (code == HSMART_OK && written.len > 0) {
+        code = hs_http_resolve(page_url, hs_buf_text(&written), &url, err);
+        if (code != HSMART_OK && code != HSMART_NO_MEMORY)
+            code = hs_err_wrap(err, HSMART_SERVER_FAILED, "the link to the next page is no URL");
+        else if (code == HSMART_OK && !hs_http_same_origin(page_url, hs_buf_text(&url))) {
+            (void)refuse_origin(page_url, hs_buf_text(&url), err);
+            code = hs_err_wrap(err, HSMART_POLICY_REFUSED, "the next page is on another server");
+        }
+    }
+    if (code == HSMART_OK)
+        hs_buf_move(&url, out_next_url);
+    hs_buf_clear(&written);
+    hs_buf_clear(&url);
+    return code;
+}
+
+static enum hsmart_code
+remember(struct hs_text_list *visited, const char *url, hsmart_err *err)
+{
+    if (visited->count >= HS_FHIR_PAGES_MAX)
+        return hs_err_set(err, HSMART_SERVER_FAILED, "the server's pages do not end: %u were read", HS_FHIR_PAGES_MAX);
+    if (hs_text_list_has(visited, url))
+        return hs_err_set(err, HSMART_SERVER_FAILED, "page %zu leads back to one that was read already",
+                          visited->count);
+    return hs_text_list_add(visited, url, err);
+}
+
+enum hsmart_code
+hs_fhir_get_all(const struct hs_fhir *fhir, const char *reference, const struct hs_fhir_options *options,
+                hs_fhir_page_fn page_fn, void *arg, hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct hs_buf url = {0}, next = {0};
+    struct hs_http_response response = {0};
+    struct hs_text_list visited = {0};
+
+    code = hs_fhir_url(fhir->base, reference, &url, err);
+    for (unsigned page = 1; code == HSMART_OK && url.len > 0; page++) {
+        code = remember(&visited, hs_buf_text(&url), err);
+        if (code == HSMART_OK)
+            code = hs_fhir_get(fhir, hs_buf_text(&url), options, &response, err);
+        if (code == HSMART_OK)
+            code = page_fn(arg, page, &response, err);
+        if (code == HSMART_OK)
+            code = hs_fhir_next(hs_buf_text(&url), hs_span_buf(&response.body), &next, err);
+        if (code == HSMART_OK)
+            hs_buf_move(&next, &url);
+        hs_http_response_clear(&response);
+    }
+    hs_text_list_clear(&visited);
+    hs_buf_clear(&next);
+    hs_buf_clear(&url);
+    return code;
+}
