@@ -74,10 +74,14 @@ unknown_verb(const struct cli_program *program, int argc, char **argv, hsmart_er
     }
     (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "%s \"%s\"",
                      given[0] == '-' ? "a command comes first, not" : "unknown command", given);
-    if (nearest != NULL && cli_is_near(given, nearest_distance))
+    if (is_first_word(program, argv[0]) && argc == 1) {
+        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" needs one word more", given);
+        hs_err_hint(err, "\"%s %s --help\" lists the commands that begin so", program->name, given);
+    } else if (nearest != NULL && cli_is_near(given, nearest_distance)) {
         hs_err_hint(err, "did you mean \"%s %s\"?", program->name, nearest);
-    else
+    } else {
         hs_err_hint(err, "\"%s --help\" lists the commands", program->name);
+    }
     return HSMART_INVALID_ARGUMENT;
 }
 
@@ -184,7 +188,7 @@ dispatch(const struct cli_program *program, int argc, char **argv, hsmart_err *e
         return show_version(program, err);
     if (is_one_of(argv[1], "--help", "-h"))
         return show_commands(program, "", err);
-    if (is_first_word(program, argv[1]) && (argc == 2 || is_one_of(argv[2], "--help", "-h")))
+    if (is_first_word(program, argv[1]) && argc > 2 && is_one_of(argv[2], "--help", "-h"))
         return show_commands(program, argv[1], err);
 
     const struct cli_verb *verb = find_verb(program, argc - 1, argv + 1, &words);

@@ -91,6 +91,20 @@ choose_key(const struct cli_common *common, struct target *target, hsmart_err *e
     return HSMART_OK;
 }
 
+/* A client with a secret signs nothing: it must not end up with the only key of some token. */
+static enum hsmart_code
+check_client_has_key(const struct cli_common *common, const struct target *target, hsmart_err *err)
+{
+    if (target->client == NULL || target->key != NULL || common->key_uri != NULL)
+        return HSMART_OK;
+    if (target->client->client_secret_source != NULL)
+        return hs_err_set(err, HSMART_CONFIG_INVALID, "client \"%s\" has no key: it uses a client secret",
+                          target->client->name);
+    (void)hs_err_set(err, HSMART_CONFIG_INVALID, "client \"%s\" has no key", target->client->name);
+    hs_err_hint(err, "set key of the client, or give --key NAME or --key-uri URI");
+    return HSMART_CONFIG_INVALID;
+}
+
 static enum hsmart_code
 choose_token(const struct cli_common *common, struct target *target, hsmart_err *err)
 {
@@ -133,7 +147,9 @@ merge_token(const struct cli_common *common, struct target *target)
         .quirks = first_of(common->quirks, set->quirks),
         .uri = first_of(common->token_uri, set->uri),
         .pin_source = first_of(common->pin_source, set->pin_source),
+        .state_directory = set->state_directory,
         .max_sessions = set->max_sessions,
+        .timeout_ms = set->timeout_ms,
         .log = report_log,
     };
 }
@@ -219,6 +235,8 @@ target_resolve(const struct cli_common *common, enum target_login login, struct 
         code = choose_client(common, &target, err);
     if (code == HSMART_OK)
         code = choose_key(common, &target, err);
+    if (code == HSMART_OK)
+        code = check_client_has_key(common, &target, err);
     if (code == HSMART_OK)
         code = choose_token(common, &target, err);
     if (code != HSMART_OK)

@@ -50,6 +50,23 @@ check_words(const struct token_init_options *own, hsmart_err *err)
     return HSMART_OK;
 }
 
+/* The configuration names the token as it will be. While there is none of that name, the first one that is not
+ * initialised is meant; once there is, that is the one, and it is refused. */
+static enum hsmart_code
+forget_a_uri_of_the_future(const struct token_init_options *own, hsmart_token_options *token, hsmart_err *err)
+{
+    enum hsmart_code code;
+    hsmart_token_list *list = NULL;
+
+    if (own->common.token_uri != NULL || token->uri == NULL || own->reinitialise)
+        return HSMART_OK;
+    code = hsmart_token_list_read(token, &list, err);
+    if (code == HSMART_OK && list->count == 0)
+        token->uri = NULL;
+    hsmart_token_list_free(list);
+    return code;
+}
+
 static enum hsmart_code
 run(const struct cli_call *call, const void *options, hsmart_err *err)
 {
@@ -64,6 +81,8 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         code = target_resolve(&own->common, TARGET_LOGIN, &target, err);
     if (code == HSMART_OK)
         code = choose_so_pin_source(own->so_pin_source, &init.so_pin_source, err);
+    if (code == HSMART_OK)
+        code = forget_a_uri_of_the_future(own, &target.token, err);
     if (code == HSMART_OK)
         code = hsmart_token_init(&target.token, &init, err);
     if (code == HSMART_OK)

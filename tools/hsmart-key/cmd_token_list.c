@@ -101,6 +101,12 @@ put_token(struct text *text, const hsmart_token_info *info)
     char slot[32];
 
     (void)snprintf(slot, sizeof slot, "%lu", info->slot_id);
+    if (!info->initialized) { /* its flags and names mean nothing yet */
+        text_put(text, "slot %s: a token that is not initialised, ", slot);
+        text_put_safe(text, info->model);
+        text_put(text, "\n");
+        return;
+    }
     text_put(text, "token \"");
     text_put_safe(text, info->label);
     text_put(text, "\"\n");
@@ -110,7 +116,7 @@ put_token(struct text *text, const hsmart_token_info *info)
     put_line(text, "manufacturer", info->manufacturer);
     put_line(text, "firmware", info->firmware);
     put_line(text, "slot", slot);
-    put_states(text, "state", info, states, HS_ARRAY_LEN(states), "not initialised");
+    put_states(text, "state", info, states, HS_ARRAY_LEN(states), "");
     put_states(text, "PIN flags", info, pin_flags, HS_ARRAY_LEN(pin_flags), "none");
     put_mechanisms(text, info);
 }

@@ -6,6 +6,7 @@
 
 extern const struct cli_verb verb_token_list;
 extern const struct cli_verb verb_token_init;
+extern const struct cli_verb verb_token_unlock_guard;
 extern const struct cli_verb verb_generate;
 extern const struct cli_verb verb_list;
 extern const struct cli_verb verb_audit;

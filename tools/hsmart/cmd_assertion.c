@@ -82,16 +82,6 @@ check_claims(const hsmart_assertion_options *claims, const struct hs_config_clie
     return HSMART_OK;
 }
 
-/* A client with a secret has no key, and its assertion would be another method's. */
-static enum hsmart_code
-check_has_key(const struct cli_common *common, const struct target *target, hsmart_err *err)
-{
-    if (target->client == NULL || target->key != NULL || common->key_uri != NULL)
-        return HSMART_OK;
-    return hs_err_set(err, HSMART_CONFIG_INVALID, "client \"%s\" has no key: it uses a client secret, not assertions",
-                      target->client->name);
-}
-
 static hsmart_signer_options
 merge_signer(const struct assertion_options *own, const struct target *target)
 {
@@ -157,8 +147,6 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         goto out;
     const hsmart_assertion_options claims = merge_claims(own, target.client);
     code = check_claims(&claims, target.client, err);
-    if (code == HSMART_OK)
-        code = check_has_key(&own->common, &target, err);
     if (code == HSMART_OK)
         code = sign(own, &target, &claims, &jwt, err);
     if (code == HSMART_OK)
