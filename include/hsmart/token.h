@@ -91,6 +91,12 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_init(const hsmart_tok
                                                                 const hsmart_token_init_options *init,
                                                                 hsmart_err *err);
 
+/* `hsmart_token_unlock_guard` is an operator's word that the PIN of the token which `options` name may be tried once
+ * more (docs/pin-guard.md). Never logs in. Errors as `hsmart_token_open`, and HSMART_PIN_GUARDED when the guard's state
+ * cannot be written. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_unlock_guard(const hsmart_token_options *options,
+                                                                        hsmart_err *err);
+
 /* `hsmart_token_pin_fd` opens a descriptor from which a child process can read the PIN that opened the
  * token ("--pin-source fd:N"), so that the child need not ask again; sets `*out_fd` to -1 for a token opened
  * with `pinpad` or without login. The caller closes it. */

@@ -45,6 +45,12 @@ hsmart_token_init(const hsmart_token_options *options, const hsmart_token_init_o
 }
 
 enum hsmart_code
+hsmart_token_unlock_guard(const hsmart_token_options *options, hsmart_err *err)
+{
+    return hs_p11_token_guard_reopen(options, err);
+}
+
+enum hsmart_code
 hsmart_token_pin_fd(const hsmart_token *token, int *out_fd, hsmart_err *err)
 {
     return hs_p11_token_pin_fd((const struct hs_p11_token *)token, out_fd, err);

@@ -10,8 +10,8 @@
 /* All strings belong to the configuration; NULL: not set. */
 struct hs_config_token {
     const char *name;
-    const char *module, *init_string, *quirks, *uri, *pin_source;
-    unsigned max_sessions; /* 0: not set */
+    const char *module, *init_string, *quirks, *uri, *pin_source, *state_directory;
+    unsigned max_sessions, timeout_ms; /* 0: not set */
 };
 struct hs_config_key {
     const char *name;

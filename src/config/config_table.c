@@ -222,6 +222,12 @@ const struct hs_config_setting hs_config_settings[] = {
     {TOKEN("max-sessions", number, max_sessions), .min = 1, .max = 64,
      .fallback = "4",
      .meaning = "how many sessions are used at once"},
+    {TOKEN("timeout-ms", number, timeout_ms), .min = 100, .max = 600000,
+     .fallback = "5000",
+     .meaning = "how many milliseconds one request may take, waiting and recovery included"},
+    {TOKEN("state-directory", path, state_directory),
+     .fallback = "see pin-guard.md",
+     .meaning = "where the PIN guard keeps its state"},
 
     {KEY("token", reference, token), .required = true, .refers_to = HS_CONFIG_TOKEN,
      .meaning = "the token that holds the key"},
