@@ -7,6 +7,7 @@
 
 #define FIND_ATTRIBUTES_MAX 8U
 #define FIND_STEP 64U
+#define FIND_MAX 200000U     /* objects; a token that finds more is out of order */
 #define READ_MAX 48U
 #define GUESSED_LEN 1024U    /* fits every attribute of a key up to RSA-8192 */
 #define UNTOUCHED 0xa5       /* what the room for attributes is filled with */
@@ -41,6 +42,8 @@ collect_found(struct hs_p11_session *session, CK_OBJECT_CLASS class, struct hs_p
             code = hs_ckr_set(err, rv);
         else if (step > FIND_STEP)
             code = hs_err_set(err, HSMART_TOKEN_FAILED, "the token reports more objects than there was room for");
+        else if (count + step > FIND_MAX)
+            code = hs_err_set(err, HSMART_TOKEN_FAILED, "the token reports more than %u objects", FIND_MAX);
         for (CK_ULONG i = 0; code == HSMART_OK && i < step; i++) {
             code = hs_array_grow((void **)&objects, count, sizeof *objects, err);
             if (code == HSMART_OK)
@@ -199,6 +202,7 @@ hs_p11_session_read(struct hs_p11_session *session, struct hs_p11_object object,
         if (is_secret(attributes[i].type, object.class))
             return hs_err_set(err, HSMART_INTERNAL, "%s is never read", name != NULL ? name : "a private attribute");
         attributes[i].reported = false;
+        hs_buf_clear(&attributes[i].value);
     }
     uint8_t *room = hs_calloc(attribute_count != 0 ? attribute_count : 1, GUESSED_LEN);
     if (room == NULL)
