@@ -49,7 +49,7 @@ struct cli_group {
 struct cli_common {
     bool help, version, json, verbose, quiet;
     const char *config, *token, *key, *client;
-    const char *module, *init_string, *quirks, *token_uri, *key_uri, *pin_source;
+    const char *module, *init_string, *quirks, *token_uri, *key_uri, *pin_source, *state_directory;
 };
 extern const struct cli_group cli_group_general;  /* --json -v -q --help --version */
 extern const struct cli_group cli_group_quiet;    /* the same without --json */

@@ -29,6 +29,7 @@ static const struct cli_option token_options[] = {
     {"init-string", 0, "TEXT", CLI_TEXT, COMMON(init_string), "handed to the module when it starts (NSS, YubiHSM)",
      0, 0},
     {"quirks", 0, "NAMES", CLI_TEXT, COMMON(quirks), "departures from the standard that the token has", 0, 0},
+    {"state-directory", 0, "DIR", CLI_TEXT, COMMON(state_directory), "where the PIN guard remembers refused PINs", 0, 0},
     {"token", 0, "NAME", CLI_TEXT, COMMON(token), "a token of the configuration file", 0, 0},
     {"config", 0, "FILE", CLI_TEXT, COMMON(config),
      "the configuration file; default: $HSMART_CONFIG, ~/.config/hsmart/hsmart.conf, /etc/hsmart/hsmart.conf", 0, 0},

@@ -147,7 +147,7 @@ merge_token(const struct cli_common *common, struct target *target)
         .quirks = first_of(common->quirks, set->quirks),
         .uri = first_of(common->token_uri, set->uri),
         .pin_source = first_of(common->pin_source, set->pin_source),
-        .state_directory = set->state_directory,
+        .state_directory = first_of(common->state_directory, set->state_directory),
         .max_sessions = set->max_sessions,
         .timeout_ms = set->timeout_ms,
         .log = report_log,

@@ -119,6 +119,7 @@ audit_in_fresh_process(const struct cli_call *call, const struct target *target,
     add_option(&arguments, "--key-uri", hsmart_key_get_info(key)->uri);
     add_option(&arguments, "--init-string", target->token.init_string);
     add_option(&arguments, "--quirks", target->token.quirks);
+    add_option(&arguments, "--state-directory", target->token.state_directory);
     add_option(&arguments, "--pin-source", pin_fd >= 0 ? from_fd : target->token.pin_source);
     /* posix_spawn does not write to the words, whatever its prototype says. */
     code = process_run_self((char *const *)(uintptr_t)arguments.words, out_json, &status, err);
