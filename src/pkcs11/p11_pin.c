@@ -19,6 +19,7 @@
 #include "text.h"
 
 #define EXEC_TIMEOUT_MS 60000
+#define TTY_LOOK_MS 100 /* how often a question looks for signals */
 #define PIN_TEXT_MAX (HS_SECRET_MAX + 2) /* and a line end */
 
 extern char **environ;
@@ -32,9 +33,7 @@ take_pin(const struct hs_buf *text, struct hs_secret *out_pin, hsmart_err *err)
     struct hs_span pin = hs_span_buf(text);
 
     if (pin.len > 0 && pin.data[pin.len - 1] == '\n')
-        pin.len--;
-    if (pin.len > 0 && pin.data[pin.len - 1] == '\r')
-        pin.len--;
+        pin.len -= pin.len > 1 && pin.data[pin.len - 2] == '\r' ? 2 : 1;
     if (pin.len == 0)
         return hs_err_set(err, HSMART_PIN_UNAVAILABLE, "it is empty");
     return hs_secret_set(out_pin, pin, err);
@@ -119,11 +118,10 @@ read_descriptor(const char *number, const char *question, struct hs_secret *out_
     return read_fd((int)fd, "the descriptor", out_pin, err);
 }
 
-/* Reads what the command prints until it ends, within the time. */
+/* Reads what the command prints until it closes its output, within the time. */
 static enum hsmart_code
-read_pipe(int fd, struct hs_buf *text, hsmart_err *err)
+read_pipe(int fd, int64_t deadline, struct hs_buf *text, hsmart_err *err)
 {
-    int64_t deadline = hs_clock_monotonic_ms() + EXEC_TIMEOUT_MS;
     uint8_t chunk[256];
     enum hsmart_code code = HSMART_OK;
 
@@ -151,7 +149,7 @@ spawn_shell(const char *command, int output, pid_t *out_child, hsmart_err *err)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t defaults;
+    sigset_t defaults, none;
     char *arguments[] = {"sh", "-c", (char *)(uintptr_t)command, NULL};
 
     (void)posix_spawn_file_actions_init(&actions);
@@ -159,12 +157,34 @@ spawn_shell(const char *command, int output, pid_t *out_child, hsmart_err *err)
     (void)sigemptyset(&defaults);
     (void)sigaddset(&defaults, SIGPIPE);
     (void)posix_spawnattr_setsigdefault(&attributes, &defaults);
-    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    (void)sigemptyset(&none);
+    (void)posix_spawnattr_setsigmask(&attributes, &none);
+    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    /* Our standard input is for us: a command that asks a person opens the terminal. */
     (void)posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+    (void)posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     int failed = posix_spawn(out_child, "/bin/sh", &actions, &attributes, arguments, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)posix_spawnattr_destroy(&attributes);
     return failed == 0 ? HSMART_OK : hs_err_errno(err, HSMART_PIN_UNAVAILABLE, failed, "cannot start it");
+}
+
+/* Ends it when its time is up. */
+static int
+status_of(pid_t child, int64_t deadline)
+{
+    int status = 0;
+
+    while (hs_clock_monotonic_ms() < deadline) {
+        pid_t got = waitpid(child, &status, WNOHANG);
+        if (got == child || (got < 0 && errno != EINTR))
+            return status; /* or nothing to tell: the program collects its children itself */
+        hs_clock_sleep_ms(1);
+    }
+    (void)kill(child, SIGKILL);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
 }
 
 static enum hsmart_code
@@ -182,7 +202,8 @@ read_command(const char *command, const char *question, struct hs_secret *out_pi
 {
     enum hsmart_code code;
     struct hs_buf text = {0};
-    int ends[2] = {-1, -1}, status = 0;
+    int64_t deadline = hs_clock_monotonic_ms() + EXEC_TIMEOUT_MS;
+    int ends[2] = {-1, -1};
     pid_t child = 0;
 
     (void)question;
@@ -192,11 +213,8 @@ read_command(const char *command, const char *question, struct hs_secret *out_pi
     (void)close(ends[1]);
     if (code != HSMART_OK)
         goto out;
-    code = read_pipe(ends[0], &text, err);
-    if (code != HSMART_OK)
-        (void)kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
+    code = read_pipe(ends[0], deadline, &text, err);
+    int status = status_of(child, code == HSMART_OK ? deadline : 0);
     if (code == HSMART_OK)
         code = check_status(status, err);
     if (code == HSMART_OK)
@@ -207,14 +225,80 @@ out:
     return code;
 }
 
-/* Without echo. ISIG is off while it is: an interrupt key ends the line and the question, so that the terminal is never
- * left without its echo. */
+/* Signals that would end the process, or stop it, and leave the terminal without its echo: held back while it is. */
+static sigset_t
+ending_signals(void)
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < HS_ARRAY_LEN(numbers); i++)
+        (void)sigaddset(&set, numbers[i]);
+    return set;
+}
+
+static bool
+is_pending(const sigset_t *held)
+{
+    sigset_t pending;
+
+    if (sigpending(&pending) != 0)
+        return false;
+    for (int number = 1; number < 32; number++)
+        if (sigismember(held, number) == 1 && sigismember(&pending, number) == 1)
+            return true;
+    return false;
+}
+
+/* One key. False when there will be no more, or a signal waits to be acted on. */
+static bool
+read_key(int tty, const sigset_t *held, uint8_t *out_key)
+{
+    for (;;) {
+        struct pollfd ready = {.fd = tty, .events = POLLIN};
+        if (is_pending(held))
+            return false;
+        if (poll(&ready, 1, TTY_LOOK_MS) <= 0)
+            continue;
+        ssize_t got = read(tty, out_key, 1);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        return got == 1;
+    }
+}
+
+/* Takes a line, key by key: ISIG and ICANON are off, so what they did is done here. */
 static enum hsmart_code
-read_line_hidden(int tty, struct hs_buf *line, hsmart_err *err)
+edit_line(int tty, const sigset_t *held, const cc_t *keys, struct hs_buf *line, hsmart_err *err)
 {
     enum hsmart_code code = HSMART_OK;
+    uint8_t key = 0;
+
+    line->max_len = PIN_TEXT_MAX;
+    while (code == HSMART_OK) {
+        if (!read_key(tty, held, &key) || key == keys[VINTR] || key == keys[VQUIT] || key == keys[VEOF])
+            code = hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the question was not answered");
+        else if (key == '\n' || key == '\r')
+            break;
+        else if (key == keys[VERASE] || key == 0x7f || key == 0x08)
+            code = hs_buf_resize(line, line->len > 0 ? line->len - 1 : 0, err);
+        else if (key == keys[VKILL])
+            code = hs_buf_resize(line, 0, err);
+        else
+            code = hs_buf_append(line, (struct hs_span){&key, 1}, err);
+    }
+    hs_wipe(&key, sizeof key);
+    return code;
+}
+
+/* The echo is off before the question is shown, so that not even the first key is. */
+static enum hsmart_code
+ask_hidden(int tty, const char *question, struct hs_buf *line, hsmart_err *err)
+{
+    enum hsmart_code code;
     struct termios before, hidden;
-    bool ended = false;
+    sigset_t held = ending_signals(), mask;
 
     if (tcgetattr(tty, &before) != 0)
         return hs_err_errno(err, HSMART_PIN_UNAVAILABLE, errno, "cannot use the terminal");
@@ -222,25 +306,16 @@ read_line_hidden(int tty, struct hs_buf *line, hsmart_err *err)
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ISIG | ICANON);
     hidden.c_cc[VMIN] = 1;
     hidden.c_cc[VTIME] = 0;
+    (void)pthread_sigmask(SIG_BLOCK, &held, &mask);
     (void)tcsetattr(tty, TCSAFLUSH, &hidden);
-    line->max_len = PIN_TEXT_MAX;
-    while (code == HSMART_OK && !ended) {
-        uint8_t c = 0;
-        ssize_t got = read(tty, &c, 1);
-        if (got < 0 && errno == EINTR)
-            continue;
-        ended = got <= 0 || c == '\n' || c == '\r';
-        if (got == 1 && (c == before.c_cc[VINTR] || c == before.c_cc[VEOF]))
-            code = hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the question was not answered");
-        else if (c == before.c_cc[VERASE] || c == 0x7f || c == 0x08)
-            code = hs_buf_resize(line, line->len > 0 ? line->len - 1 : 0, err);
-        else if (c == before.c_cc[VKILL])
-            code = hs_buf_resize(line, 0, err);
-        else if (!ended)
-            code = hs_buf_append(line, (struct hs_span){&c, 1}, err);
-    }
+    code = hs_file_write_fd(tty, "the terminal", hs_span_str(question), err);
+    if (code == HSMART_OK)
+        code = hs_file_write_fd(tty, "the terminal", hs_span_str(": "), err);
+    if (code == HSMART_OK)
+        code = edit_line(tty, &held, before.c_cc, line, err);
     (void)tcsetattr(tty, TCSAFLUSH, &before);
     (void)!write(tty, "\n", 1);
+    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
     return code;
 }
 
@@ -257,11 +332,7 @@ read_prompt(const char *argument, const char *question, struct hs_secret *out_pi
         hs_err_hint(err, "give another PIN source, e.g. file:PATH or credential:NAME");
         return HSMART_PIN_UNAVAILABLE;
     }
-    code = hs_file_write_fd(tty, "the terminal", hs_span_str(question), err);
-    if (code == HSMART_OK)
-        code = hs_file_write_fd(tty, "the terminal", hs_span_str(": "), err);
-    if (code == HSMART_OK)
-        code = read_line_hidden(tty, &line, err);
+    code = ask_hidden(tty, question, &line, err);
     code = code == HSMART_OK ? take_pin(&line, out_pin, err) : unavailable(err, code);
     (void)close(tty);
     hs_buf_clear(&line);
@@ -350,6 +421,8 @@ hs_pin_to_fd(const struct hs_secret *pin, int *out_fd, hsmart_err *err)
     if (fd < 0)
         return hs_err_errno(err, HSMART_PIN_UNAVAILABLE, errno, "cannot hand the PIN to a child process");
     code = hs_file_write_fd(fd, "the PIN", (struct hs_span){pin->data, pin->len}, err);
+    if (code == HSMART_OK) /* the reader drops one line end, which must not be the PIN's own */
+        code = hs_file_write_fd(fd, "the PIN", hs_span_str("\n"), err);
     if (code == HSMART_OK && lseek(fd, 0, SEEK_SET) != 0)
         code = hs_err_errno(err, HSMART_PIN_UNAVAILABLE, errno, "cannot hand the PIN to a child process");
     if (code != HSMART_OK) {
