@@ -39,13 +39,25 @@ take_standard_fds(void)
     }
 }
 
+/* The leak sanitizer traces its own process, which only a process that may be traced allows. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MAY_BE_TRACED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MAY_BE_TRACED 1
+#endif
+#endif
+#ifndef MAY_BE_TRACED
+#define MAY_BE_TRACED 0
+#endif
+
 void
 process_harden(void)
 {
     static const struct rlimit no_core = {0, 0};
 
     take_standard_fds();
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)prctl(PR_SET_DUMPABLE, MAY_BE_TRACED, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &no_core);
     (void)signal(SIGPIPE, SIG_IGN); /* a write that fails is reported; a module's lost socket kills nobody */
     (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(2) */

@@ -57,6 +57,7 @@ put_line(const char *front, const char *text)
     (void)pthread_mutex_unlock(&lock);
 }
 
+HSMART_PRINTF(2, 0)
 static void
 put_formatted(const char *front, const char *format, va_list args)
 {
