@@ -65,12 +65,20 @@ finding_mark(const struct hs_finding *finding)
 }
 
 static void
+put_mark(struct text *text, int mark, const char *code)
+{
+    text_put_padded(text, mark_text(mark), text_width(mark_text(MARK_SKIPPED)));
+    text_put(text, "  %s  ", code);
+}
+
+static void
 put_finding(struct text *text, const struct hs_finding *finding)
 {
-    text_put_padded(text, mark_text(finding_mark(finding)), strlen(mark_text(MARK_SKIPPED)));
-    text_put(text, "  %s  ", finding->rule->code);
+    int indent = (int)(text_width(mark_text(MARK_SKIPPED)) + strlen("  K01  "));
+
+    put_mark(text, finding_mark(finding), finding->rule->code);
     text_put_safe(text, finding->text);
-    text_put(text, "\n             cure: %s\n             source: %s\n", finding->rule->cure, finding->rule->source);
+    text_put(text, "\n%*scure: %s\n%*ssource: %s\n", indent, "", finding->rule->cure, indent, "", finding->rule->source);
 }
 
 /* Every rule that concerns the input, in the order of the catalogue; findings with all there is to say. */
@@ -90,8 +98,8 @@ format_text(const struct hs_report *report, struct hs_buf *out, hsmart_err *err)
         bool was_applied = is_among(rule->code, report->applied, report->applied_count);
         if (has_finding || !(was_applied || is_among(rule->code, report->skipped, report->skipped_count)))
             continue;
-        text_put_padded(&text, mark_text(was_applied ? MARK_OK : MARK_SKIPPED), strlen(mark_text(MARK_SKIPPED)));
-        text_put(&text, "  %s  %s%s\n", rule->code, was_applied ? "not so: " : "not checked: ", rule->title);
+        put_mark(&text, was_applied ? MARK_OK : MARK_SKIPPED, rule->code);
+        text_put(&text, "%s%s\n", was_applied ? "not so: " : "not checked: ", rule->title);
     }
     text_put(&text, "%zu %s, %zu %s, %zu rules applied, %zu skipped\n", report->error_count,
              report->error_count == 1 ? "error" : "errors", report->warning_count,
