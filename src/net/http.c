@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -9,18 +10,132 @@
 #include "http_transfer.h"
 
 #define CONNECT_TIMEOUT_DEFAULT_MS 10000U
-#define IDLE_HANDLES_MAX 8U
+#define IDLE_MAX 8U
 
-/* A handle has connections of its own, so an exchange holds one for itself, and whoever comes next takes the one that
- * was used last: its connection is the likeliest to be alive. */
+/* A handle that rests, with the one connection it keeps. */
+struct idle {
+    CURL *handle;
+    struct hs_buf origin; /* where the connection leads */
+    curl_socket_t socket;
+};
+
 struct hs_http {
     struct hs_http_settings settings;
     struct hs_log log;
-    pthread_mutex_t lock; /* of what follows */
-    CURL *idle[IDLE_HANDLES_MAX];
+    pthread_mutex_t lock;       /* of what follows */
+    struct idle idle[IDLE_MAX]; /* used longest ago first */
     size_t idle_count;
-    pid_t owner; /* the process that opened the idle connections */
+    pid_t owner; /* the process that opened the connections */
 };
+
+/* ---- Connections that rest ---- */
+
+static void
+close_idle(struct idle *idle)
+{
+    const struct hs_curl *curl = NULL;
+
+    if (idle->handle != NULL && hs_curl_get(&curl, NULL) == HSMART_OK)
+        curl->easy_cleanup(idle->handle);
+    hs_buf_clear(&idle->origin);
+    *idle = (struct idle){0};
+}
+
+/* After a fork they are the parent's. To close one would tell its server so: they are left alone. */
+static void
+forget_foreign_connections(struct hs_http *http)
+{
+    if (http->owner == getpid())
+        return;
+    while (http->idle_count > 0)
+        hs_buf_clear(&http->idle[--http->idle_count].origin);
+    http->owner = getpid();
+}
+
+static struct idle
+remove_idle(struct hs_http *http, size_t index)
+{
+    struct idle taken = http->idle[index];
+
+    http->idle_count--;
+    memmove(&http->idle[index], &http->idle[index + 1], (http->idle_count - index) * sizeof taken);
+    return taken;
+}
+
+/* The one to this origin that was used last: it is the likeliest to be alive. */
+static struct idle
+take_idle(struct hs_http *http, const struct hs_buf *origin)
+{
+    struct idle taken = {0};
+
+    (void)pthread_mutex_lock(&http->lock);
+    forget_foreign_connections(http);
+    for (size_t i = http->idle_count; i > 0; i--)
+        if (hs_span_equal(hs_span_buf(&http->idle[i - 1].origin), hs_span_buf(origin))) {
+            taken = remove_idle(http, i - 1);
+            break;
+        }
+    (void)pthread_mutex_unlock(&http->lock);
+    return taken;
+}
+
+static void
+keep_idle(struct hs_http *http, struct idle *idle)
+{
+    struct idle oldest = {0};
+
+    (void)pthread_mutex_lock(&http->lock);
+    if (http->idle_count == IDLE_MAX)
+        oldest = remove_idle(http, 0);
+    http->idle[http->idle_count++] = *idle;
+    (void)pthread_mutex_unlock(&http->lock);
+    *idle = (struct idle){0};
+    close_idle(&oldest);
+}
+
+/* A server that closes a connection says so at once, and TLS does it with a message that libcurl takes for data: it
+ * would send the request, and find out then. Nothing else is to be read on a connection that rests. */
+static bool
+is_closed(const struct idle *idle)
+{
+    struct pollfd look = {.fd = idle->socket, .events = POLLIN};
+
+    return poll(&look, 1, 0) != 0;
+}
+
+/* A handle with a connection to where this transfer leads, or a new one. */
+static enum hsmart_code
+acquire_handle(struct hs_http *http, struct hs_http_transfer *transfer, hsmart_err *err)
+{
+    struct idle idle = take_idle(http, &transfer->url.origin);
+
+    if (idle.handle != NULL)
+        transfer->wants_new_connection = is_closed(&idle);
+    else
+        idle.handle = transfer->curl->easy_init();
+    hs_buf_clear(&idle.origin);
+    if (idle.handle == NULL)
+        return hs_err_no_memory(err);
+    transfer->handle = idle.handle;
+    return HSMART_OK;
+}
+
+static void
+release_handle(struct hs_http *http, struct hs_http_transfer *transfer)
+{
+    const struct hs_curl *curl = transfer->curl;
+    struct idle idle = {.handle = transfer->handle, .socket = CURL_SOCKET_BAD};
+
+    if (idle.handle == NULL)
+        return;
+    transfer->handle = NULL;
+    (void)curl->easy_getinfo(idle.handle, CURLINFO_ACTIVESOCKET, &idle.socket);
+    curl->easy_reset(idle.handle); /* forgets the request and every pointer; connection and TLS sessions stay */
+    hs_buf_move(&transfer->url.origin, &idle.origin);
+    if (idle.socket != CURL_SOCKET_BAD)
+        keep_idle(http, &idle);
+    close_idle(&idle);
+}
 
 /* ---- A client ---- */
 
@@ -79,57 +194,16 @@ out:
 void
 hs_http_free(struct hs_http *http)
 {
-    const struct hs_curl *curl = NULL;
-
     if (http == NULL)
         return;
-    if (http->idle_count > 0 && http->owner == getpid() && hs_curl_get(&curl, NULL) == HSMART_OK)
-        while (http->idle_count > 0)
-            curl->easy_cleanup(http->idle[--http->idle_count]);
+    forget_foreign_connections(http);
+    while (http->idle_count > 0)
+        close_idle(&http->idle[--http->idle_count]);
     (void)pthread_mutex_destroy(&http->lock);
     hs_http_trust_clear(&http->settings.trust);
     hs_string_free(http->settings.client_certificate);
     hs_string_free(http->settings.client_key);
     hs_free(http);
-}
-
-/* ---- The pool ---- */
-
-static enum hsmart_code
-acquire_handle(struct hs_http *http, const struct hs_curl *curl, CURL **out_handle, hsmart_err *err)
-{
-    CURL *handle = NULL;
-
-    (void)pthread_mutex_lock(&http->lock);
-    if (http->owner != getpid()) { /* after a fork the connections are the parent's: not even to be closed here */
-        http->owner = getpid();
-        http->idle_count = 0;
-    }
-    if (http->idle_count > 0)
-        handle = http->idle[--http->idle_count];
-    (void)pthread_mutex_unlock(&http->lock);
-    if (handle == NULL)
-        handle = curl->easy_init();
-    if (handle == NULL)
-        return hs_err_no_memory(err);
-    *out_handle = handle;
-    return HSMART_OK;
-}
-
-static void
-release_handle(struct hs_http *http, const struct hs_curl *curl, CURL *handle)
-{
-    if (handle == NULL)
-        return;
-    curl->easy_reset(handle); /* forgets request and pointers; connections and TLS sessions stay */
-    (void)pthread_mutex_lock(&http->lock);
-    if (http->idle_count < IDLE_HANDLES_MAX) {
-        http->idle[http->idle_count++] = handle;
-        handle = NULL;
-    }
-    (void)pthread_mutex_unlock(&http->lock);
-    if (handle != NULL)
-        curl->easy_cleanup(handle);
 }
 
 /* ---- An exchange ---- */
@@ -159,7 +233,7 @@ hs_http_exchange(struct hs_http *http, const struct hs_http_request *request, st
     code = hs_http_transfer_check(&transfer, err);
     if (code != HSMART_OK)
         goto out;
-    code = acquire_handle(http, transfer.curl, &transfer.handle, err);
+    code = acquire_handle(http, &transfer, err);
     if (code != HSMART_OK)
         goto out;
     code = hs_http_transfer_prepare(&transfer, err);
@@ -173,7 +247,7 @@ hs_http_exchange(struct hs_http *http, const struct hs_http_request *request, st
     *out_response = transfer.response;
     transfer.response = (struct hs_http_response){0};
 out:
-    release_handle(http, transfer.curl, transfer.handle);
+    release_handle(http, &transfer);
     hs_http_transfer_clear(&transfer);
     return code;
 }

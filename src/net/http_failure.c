@@ -65,7 +65,7 @@ tell_certificate(const struct hs_http_transfer *transfer, const char *curl_text,
     (void)transfer->curl->easy_getinfo(transfer->handle, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy_result);
     if (proxy_result != X509_V_OK)
         return tell(&proxy, NULL, err);
-    if (verify_result == X509_V_OK) /* the chain is good, so it is the name */
+    if (verify_result == X509_V_OK || verify_result == X509_V_ERR_UNSPECIFIED) /* the chain is good: it is the name */
         return tell(&other_host, NULL, err);
     for (size_t i = 0; i < HS_ARRAY_LEN(verify_reasons); i++)
         if (verify_reasons[i].verify_result == verify_result)
@@ -128,32 +128,47 @@ tell_connect(const struct hs_http_transfer *transfer, hsmart_err *err)
     return hs_err_errno(err, HSMART_NETWORK_FAILED, (int)error_number, "no connection");
 }
 
-/* The last phase that was reached says what was being waited for. */
+static curl_off_t
+time_us(const struct hs_http_transfer *transfer, CURLINFO what)
+{
+    curl_off_t at_us = 0;
+
+    (void)transfer->curl->easy_getinfo(transfer->handle, what, &at_us);
+    return at_us;
+}
+
+/* The last phase that was reached says it. */
+static const char *
+what_was_waited_for(const struct hs_http_transfer *transfer)
+{
+    long local_port = 0;
+
+    if (time_us(transfer, CURLINFO_STARTTRANSFER_TIME_T) != 0)
+        return "its answer was not complete";
+    if (time_us(transfer, CURLINFO_PRETRANSFER_TIME_T) != 0)
+        return "it did not answer";
+    (void)transfer->curl->easy_getinfo(transfer->handle, CURLINFO_LOCAL_PORT, &local_port);
+    if (local_port != 0)
+        return "the TLS handshake was not complete";
+    if (time_us(transfer, CURLINFO_NAMELOOKUP_TIME_T) != 0)
+        return "there was no connection";
+    return "its name was not resolved";
+}
+
 static enum hsmart_code
 tell_timeout(const struct hs_http_transfer *transfer, hsmart_err *err)
 {
-    static const struct {
-        CURLINFO reached;
-        const char *waited_for;
-    } phases[] = {
-        {CURLINFO_STARTTRANSFER_TIME_T, "its answer was not complete"},
-        {CURLINFO_PRETRANSFER_TIME_T, "it did not answer"},
-        {CURLINFO_CONNECT_TIME_T, "the TLS handshake was not complete"},
-        {CURLINFO_NAMELOOKUP_TIME_T, "there was no connection"},
-    };
-    const char *waited_for = "its name was not resolved";
-    curl_off_t total_us = 0;
+    return hs_err_set(err, HSMART_NETWORK_FAILED, "%s after %.1f s", what_was_waited_for(transfer),
+                      (double)time_us(transfer, CURLINFO_TOTAL_TIME_T) / 1e6);
+}
 
-    for (size_t i = 0; i < HS_ARRAY_LEN(phases); i++) {
-        curl_off_t at_us = 0;
-        (void)transfer->curl->easy_getinfo(transfer->handle, phases[i].reached, &at_us);
-        if (at_us != 0) {
-            waited_for = phases[i].waited_for;
-            break;
-        }
-    }
-    (void)transfer->curl->easy_getinfo(transfer->handle, CURLINFO_TOTAL_TIME_T, &total_us);
-    return hs_err_set(err, HSMART_NETWORK_FAILED, "%s after %.1f s", waited_for, (double)total_us / 1e6);
+/* A header line above libcurl's own limit is "out of memory" to it. */
+static enum hsmart_code
+tell_no_memory(const struct hs_http_transfer *transfer, hsmart_err *err)
+{
+    if (time_us(transfer, CURLINFO_STARTTRANSFER_TIME_T) != 0 && !transfer->has_final_headers)
+        return hs_err_set(err, HSMART_SERVER_FAILED, "the headers of its answer are too long");
+    return hs_err_no_memory(err);
 }
 
 /* Sending or receiving failed. */
@@ -177,7 +192,6 @@ static const struct {
     CURLcode result;
     struct reason reason;
 } plain_reasons[] = {
-    {CURLE_OUT_OF_MEMORY, {HSMART_NO_MEMORY, "out of memory", NULL}},
     {CURLE_COULDNT_RESOLVE_HOST,
      {HSMART_NETWORK_FAILED, "its name cannot be resolved", "check the host in the URL, and this machine's DNS"}},
     {CURLE_COULDNT_RESOLVE_PROXY,
@@ -234,6 +248,8 @@ tell_reason(const struct hs_http_transfer *transfer, CURLcode result, hsmart_err
         if (plain_reasons[i].result == result)
             return tell(&plain_reasons[i].reason, NULL, err);
     switch (result) {
+    case CURLE_OUT_OF_MEMORY:
+        return tell_no_memory(transfer, err);
     case CURLE_COULDNT_CONNECT:
         return tell_connect(transfer, err);
     case CURLE_OPERATION_TIMEDOUT:

@@ -190,7 +190,8 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 }
 
 /* Runs before each sending. When a kept connection turns out to be closed, libcurl repeats the request by itself; the
- * server may have seen the first, and an assertion is used for one attempt only. */
+ * server may have seen the first, and an assertion is used for one attempt only. The caller may try again with a new
+ * one. */
 static int
 before_sending(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
@@ -226,7 +227,7 @@ static const struct {
     {CURLOPT_NOSIGNAL, 1},
     {CURLOPT_VERBOSE, 0},
     {CURLOPT_TCP_KEEPALIVE, 1},
-    {CURLOPT_MAXCONNECTS, 4},     /* per handle: token endpoint, FHIR base, JWKS */
+    {CURLOPT_MAXCONNECTS, 1},     /* a handle keeps one connection */
     {CURLOPT_MAXAGE_CONN, 50},    /* seconds: before most servers and load balancers close an idle one (60, 75) */
     {CURLOPT_LOW_SPEED_LIMIT, 1}, /* byte a second: */
     {CURLOPT_LOW_SPEED_TIME, 60}, /* for callers with a long timeout */
@@ -297,6 +298,7 @@ set_request(struct hs_http_transfer *transfer)
         SET(fixed_options[i].option, fixed_options[i].value);
     SET(CURLOPT_PROTOCOLS_STR, transfer->url.is_https ? "https" : "http");
     SET(CURLOPT_URL, request->url);
+    SET(CURLOPT_FRESH_CONNECT, transfer->wants_new_connection ? 1L : 0L);
     if (transfer->url.is_loopback)
         SET(CURLOPT_PROXY, ""); /* whatever the environment says */
     SET(CURLOPT_USERAGENT, USER_AGENT);
@@ -385,6 +387,8 @@ hs_http_transfer_run(struct hs_http_transfer *transfer, hsmart_err *err)
         result = transfer->curl->easy_getinfo(transfer->handle, CURLINFO_RESPONSE_CODE, &status);
     if (result != CURLE_OK)
         return hs_http_transfer_failure(transfer, result, err);
+    if (!transfer->has_final_headers) /* libcurl is content with half of them */
+        return hs_http_transfer_failure(transfer, CURLE_PARTIAL_FILE, err);
     response->status = (int)status;
     return HSMART_OK;
 }

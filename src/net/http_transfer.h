@@ -30,6 +30,7 @@ struct hs_http_transfer {
     const struct hs_http_settings *settings;
     const struct hs_http_request *request;
     CURL *handle;
+    bool wants_new_connection; /* the one that the handle keeps was closed by the server */
     struct hs_http_url url;
     struct curl_slist *headers;
     size_t max_body_len;
