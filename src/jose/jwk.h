@@ -37,6 +37,10 @@ HSMART_MUST_CHECK enum hsmart_code hs_jwk_parse(const hs_json_value *value, stru
 HSMART_MUST_CHECK enum hsmart_code hs_jwk_dup(const struct hs_jwk *jwk, struct hs_jwk *out_copy, hsmart_err *err);
 void hs_jwk_clear(struct hs_jwk *jwk);
 
+/* The members that make a JWK private or symmetric (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1): d p q dp dq qi oth k. */
+extern const char *const hs_jwk_private_members[];
+extern const size_t hs_jwk_private_member_count;
+
 /* Whether two keys are the same key, whatever their kid, alg and use. */
 bool hs_jwk_same_key(const struct hs_jwk *a, const struct hs_jwk *b);
 

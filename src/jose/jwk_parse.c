@@ -3,17 +3,17 @@
 #include "err.h"
 #include "jwk.h"
 
-/* RFC 7518 sections 6.2.2, 6.3.2 and 6.4. */
-static const char *const private_members[] = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"};
+const char *const hs_jwk_private_members[] = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"};
+const size_t hs_jwk_private_member_count = HS_ARRAY_LEN(hs_jwk_private_members);
 
 static enum hsmart_code
 refuse_private_members(const hs_json_value *value, hsmart_err *err)
 {
-    for (size_t i = 0; i < HS_ARRAY_LEN(private_members); i++) {
-        if (hs_json_member(value, private_members[i]) == NULL)
+    for (size_t i = 0; i < hs_jwk_private_member_count; i++) {
+        if (hs_json_member(value, hs_jwk_private_members[i]) == NULL)
             continue;
         (void)hs_err_set(err, HSMART_INPUT_MALFORMED, "the member \"%s\" is part of a private or secret key",
-                         private_members[i]);
+                         hs_jwk_private_members[i]);
         hs_err_hint(err,
                     "Only public keys belong here; a private key that stood in a file is no secret: make a new one.");
         return HSMART_INPUT_MALFORMED;
