@@ -25,18 +25,8 @@ static struct hs_p11_module *registry;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static volatile unsigned long fork_generation;
 
-static void
-before_fork(void)
-{
-    (void)pthread_mutex_lock(&registry_lock); /* so that the child finds the registry whole */
-}
-
-static void
-after_fork_in_parent(void)
-{
-    (void)pthread_mutex_unlock(&registry_lock);
-}
-
+/* The lock is not taken before a fork: the child wants nothing of the registry, and a module that forks a helper within
+ * C_Initialize would wait for itself. */
 static void
 after_fork_in_child(void)
 {
@@ -48,7 +38,7 @@ after_fork_in_child(void)
 static void
 watch_forks(void)
 {
-    (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    (void)pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
 bool
@@ -120,7 +110,9 @@ initialize(struct hs_p11_module *module, hsmart_err *err)
         (void)hs_ckr_set(err, rv);
         return hs_err_wrap(err, HSMART_MODULE_UNUSABLE, "cannot initialise the module \"%s\"", module->path);
     }
-    module->initialized_by_us = rv == CKR_OK;
+    /* Initialised already, and not by a start of ours: the host of this library uses it, too. */
+    module->initialized_by_others = rv != CKR_OK && !module->initialized_by_us;
+    module->initialized_by_us = !module->initialized_by_others;
     rv = module->p11->C_GetInfo(&module->info);
     if (rv != CKR_OK) {
         (void)hs_ckr_set(err, rv);
@@ -284,9 +276,9 @@ hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err)
     enum hsmart_code code;
 
     (void)pthread_mutex_lock(&registry_lock);
-    if (module->reference_count > 1) {
-        code = hs_err_set(err, HSMART_TOKEN_FAILED, "the module \"%s\" cannot be restarted: another token uses it",
-                          module->path);
+    if (module->reference_count > 1 || module->initialized_by_others) {
+        code = hs_err_set(err, HSMART_TOKEN_FAILED, "the module \"%s\" cannot be restarted: %s uses it", module->path,
+                          module->initialized_by_others ? "another part of this program" : "another token");
     } else {
         (void)module->p11->C_Finalize(NULL);
         code = initialize(module, err);

@@ -18,7 +18,7 @@ struct hs_p11_module {
     void *handle;
     char *init_string;
     unsigned reference_count;
-    bool initialized_by_us;
+    bool initialized_by_us, initialized_by_others;
     unsigned long fork_generation;
     struct hs_p11_module *next;
 };
