@@ -9,6 +9,7 @@
 #include "config_scan.h"
 #include "config_table.h"
 #include "file.h"
+#include "p11_pin.h"
 
 #define TOKEN "token \"prod\" { module = \"/m.so\" }\n"
 #define KEY "key \"ehr\" { token = \"prod\" }\n"
@@ -485,6 +486,24 @@ a_file_that_is_not_there_is_an_error_of_the_configuration(void **state)
     assert_int_equal(hs_config_load(directory, &config, &err), HSMART_CONFIG_INVALID);
 }
 
+/* ---- The kinds of PIN source, which another layer reads ---- */
+
+static void
+every_kind_of_pin_source_is_known_and_no_other(void **state)
+{
+    struct hs_buf words = {0};
+
+    (void)state;
+    for (size_t i = 0; i < hs_pin_kind_count; i++)
+        assert_int_equal(hs_buf_append_format(&words, NULL, "%s%s%s", i > 0 ? " " : "", hs_pin_kinds[i].name,
+                                              hs_pin_kinds[i].takes_argument ? ":" : ""),
+                         HSMART_OK);
+    for (size_t i = 0; i < hs_config_setting_count; i++)
+        if (strcmp(hs_config_settings[i].name, "pin-source") == 0)
+            assert_string_equal(hs_config_settings[i].words, hs_buf_text(&words));
+    hs_buf_clear(&words);
+}
+
 /* ---- The document ---- */
 
 static void
@@ -641,6 +660,7 @@ main(void)
     ADD_TEST(&rows, nothing_is_printed);
     ADD_ROWS(&rows, the_first_of_the_places_counts, places);
     ADD_TEST(&rows, a_file_that_is_not_there_is_an_error_of_the_configuration);
+    ADD_TEST(&rows, every_kind_of_pin_source_is_known_and_no_other);
     ADD_TEST(&rows, the_document_has_every_setting_and_no_other);
     ADD_TEST(&rows, the_documents_example_is_good_and_has_every_setting);
     int status = rows_run("config", &rows);
