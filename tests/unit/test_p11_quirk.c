@@ -1,5 +1,9 @@
 /* Quirks: what names a token family, and what names a quirk. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "err.h"
+#include "file.h"
 #include "p11_quirk.h"
 #include "rows.h"
 
@@ -72,6 +76,47 @@ every_quirk_has_one_name_and_every_row_known_quirks(void **state)
     }
 }
 
+/* The table of docs/tokens.md is for people what the rows are for the program. */
+static void
+the_documentation_names_every_family_and_quirk(void **state)
+{
+    const char *source = getenv("HSMART_SOURCE");
+    char path[512], line[128];
+    struct hs_buf text = {0};
+
+    (void)state;
+    if (source == NULL) {
+        print_message("SKIP HSMART_SOURCE is not set\n");
+        skip();
+    }
+    (void)snprintf(path, sizeof path, "%s/docs/tokens.md", source);
+    assert_int_equal(hs_file_read(path, 1U << 20, &text, NULL), HSMART_OK);
+    for (size_t i = 0; i < hs_quirk_name_count; i++) {
+        (void)snprintf(line, sizeof line, "\n| `%s` |", hs_quirk_names[i].name);
+        if (strstr(hs_buf_text(&text), line) == NULL)
+            fail_msg("docs/tokens.md has no line for the quirk %s", hs_quirk_names[i].name);
+    }
+    for (size_t i = 0; i < hs_quirk_row_count; i++) {
+        const struct hs_quirk_row *row = &hs_quirk_rows[i];
+        (void)snprintf(line, sizeof line, "\n| %s |", row->family);
+        const char *found = strstr(hs_buf_text(&text), line);
+        if (found == NULL)
+            fail_msg("docs/tokens.md has no line for %s", row->family);
+        const char *end = strchr(found + 1, '\n');
+        for (size_t j = 0; j < hs_quirk_name_count; j++) {
+            (void)snprintf(line, sizeof line, "`%s`", hs_quirk_names[j].name);
+            const char *named = strstr(found, line);
+            if ((named != NULL && named < end) != ((row->quirks & hs_quirk_names[j].quirk) != 0))
+                fail_msg("docs/tokens.md and the table differ on %s of %s", line, row->family);
+        }
+        (void)snprintf(line, sizeof line, "| %s", row->tested ? "tested" : "read");
+        const char *known = strstr(found, line);
+        if (known == NULL || known > end)
+            fail_msg("docs/tokens.md does not say that %s was %s", row->family, line + 2);
+    }
+    hs_buf_clear(&text);
+}
+
 int
 main(void)
 {
@@ -79,6 +124,7 @@ main(void)
 
     ADD_ROWS(&rows, a_family_has_its_quirks, families);
     ADD_ROWS(&rows, a_setting_is_read, settings);
+    ADD_TEST(&rows, the_documentation_names_every_family_and_quirk);
     ADD_TEST(&rows, every_quirk_has_one_name_and_every_row_known_quirks);
     return rows_run("p11_quirk", &rows);
 }
