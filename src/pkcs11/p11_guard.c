@@ -87,7 +87,7 @@ make_directories(const char *directory, hsmart_err *err)
     hs_buf_clear(&path);
     if (stat(directory, &status) != 0)
         return hs_err_errno(err, HSMART_PIN_GUARDED, errno, "cannot make \"%s\"", directory);
-    if (!S_ISDIR(status.st_mode) || (status.st_mode & S_IWOTH) != 0 ||
+    if (!S_ISDIR(status.st_mode) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
         (status.st_uid != geteuid() && status.st_uid != 0)) {
         (void)hs_err_set(err, HSMART_PIN_GUARDED, "\"%s\" is not a directory that only its owner can write", directory);
         return HSMART_PIN_GUARDED;
@@ -325,8 +325,10 @@ hs_guard_end(struct hs_guard *guard)
 {
     if (guard->path == NULL)
         return;
-    if (guard->lock_fd >= 0)
+    if (guard->lock_fd >= 0) {
+        (void)flock(guard->lock_fd, LOCK_UN); /* a child forked meanwhile has a copy of the descriptor */
         (void)close(guard->lock_fd);
+    }
     hs_string_free(guard->path);
     hs_wipe(guard, sizeof *guard);
     guard->lock_fd = -1;

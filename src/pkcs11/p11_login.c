@@ -4,6 +4,45 @@
 #include "p11_guard.h"
 #include "p11_token_internal.h"
 
+/* ---- The PIN ---- */
+
+/* Nobody is asked twice. */
+static bool
+needs_reading(struct hs_p11_token *token)
+{
+    const struct hs_pin_kind *kind = token->pin_source.kind;
+
+    if (kind == NULL || kind->pinpad)
+        return false;
+    (void)pthread_mutex_lock(&token->lock);
+    bool has_pin = token->pin.data != NULL;
+    (void)pthread_mutex_unlock(&token->lock);
+    return kind->repeatable || !has_pin;
+}
+
+/* The lock makes the change whole for those who copy it. What was there is `*pin` afterwards. */
+static void
+swap_pin(struct hs_p11_token *token, struct hs_secret *pin)
+{
+    (void)pthread_mutex_lock(&token->lock);
+    struct hs_secret before = token->pin;
+    token->pin = *pin;
+    *pin = before;
+    (void)pthread_mutex_unlock(&token->lock);
+}
+
+enum hsmart_code
+hs_login_copy_pin(struct hs_p11_token *token, struct hs_secret *out_pin, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    (void)pthread_mutex_lock(&token->lock);
+    if (token->pin.data != NULL)
+        code = hs_secret_set(out_pin, (struct hs_span){token->pin.data, token->pin.len}, err);
+    (void)pthread_mutex_unlock(&token->lock);
+    return code;
+}
+
 enum hsmart_code
 hs_login_read_pin(struct hs_p11_token *token, hsmart_err *err)
 {
@@ -11,22 +50,20 @@ hs_login_read_pin(struct hs_p11_token *token, hsmart_err *err)
     struct hs_secret pin = {0};
     enum hsmart_code code;
 
-    if (token->pin_source.kind == NULL || token->pin_source.kind->pinpad)
+    if (!needs_reading(token))
         return HSMART_OK;
-    if (token->pin.data != NULL && !token->pin_source.kind->repeatable)
-        return HSMART_OK; /* asked and answered */
     code = hs_buf_append_format(&question, err, "PIN of token \"%s\"", token->name);
     if (code == HSMART_OK)
         code = hs_pin_source_read(&token->pin_source, hs_buf_text(&question), &pin, err);
-    hs_buf_clear(&question);
     if (code == HSMART_OK) {
-        hs_secret_clear(&token->pin);
-        token->pin = pin;
+        swap_pin(token, &pin);
     } else if (token->pin.data != NULL) {
         hs_log_warning(&token->log, "the PIN source of token \"%s\" gives nothing any more; the PIN of before is used",
                        token->name);
         code = HSMART_OK;
     }
+    hs_secret_clear(&pin);
+    hs_buf_clear(&question);
     return code;
 }
 
@@ -49,11 +86,11 @@ current_flags(const struct hs_p11_token *token)
 }
 
 static enum hsmart_code
-check_length(const struct hs_p11_token *token, hsmart_err *err)
+check_length(const struct hs_p11_token *token, const struct hs_secret *pin, hsmart_err *err)
 {
     CK_ULONG min = token->raw.ulMinPinLen, max = token->raw.ulMaxPinLen;
 
-    if (max == 0 || max == CK_UNAVAILABLE_INFORMATION || (token->pin.len >= min && token->pin.len <= max))
+    if (max == 0 || max == CK_UNAVAILABLE_INFORMATION || (pin->len >= min && pin->len <= max))
         return HSMART_OK;
     return hs_err_set(err, HSMART_PIN_REFUSED,
                       "the PIN was not tried: the token takes PINs of %lu to %lu bytes, and this one has another length",
@@ -75,13 +112,16 @@ check_flags(const struct hs_p11_token *token, CK_FLAGS flags, const struct hs_gu
         hs_err_hint(err, "the security officer sets it, e.g. with `hsmart-key token init`");
         return HSMART_PIN_LOCKED;
     }
+    const char *why = NULL;
     if ((flags & CKF_USER_PIN_FINAL_TRY) && !reopened)
-        return hs_err_set(err, HSMART_PIN_GUARDED,
-                          "the PIN was not tried: the token reports that one more wrong PIN locks it");
-    if ((flags & CKF_USER_PIN_COUNT_LOW) && !explained)
-        return hs_err_set(err, HSMART_PIN_GUARDED,
-                          "the PIN was not tried: the token reports wrong PINs that were not tried from here");
-    return HSMART_OK;
+        why = "one more wrong PIN locks it";
+    else if ((flags & CKF_USER_PIN_COUNT_LOW) && !explained)
+        why = "wrong PINs were given, and not from here";
+    if (why == NULL)
+        return HSMART_OK;
+    (void)hs_err_set(err, HSMART_PIN_GUARDED, "the PIN was not tried: the token reports that %s", why);
+    hs_err_hint(err, "make sure that the PIN is right, then allow one more try: hsmart-key token unlock-guard");
+    return HSMART_PIN_GUARDED;
 }
 
 static enum hsmart_code
@@ -101,23 +141,40 @@ tell_refusal(const struct hs_p11_token *token, CK_RV rv, hsmart_err *err)
 
 /* ---- One try ---- */
 
-/* `session` is logged in as `user` with the PIN at hand, or the token's own PIN pad. */
-static CK_RV
-call_login(const struct hs_p11_token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user)
-{
-    bool pinpad = token->pin_source.kind->pinpad;
+/* One login of `session` as `user`: with `pin`, or, where that is NULL, at the token's own PIN pad. */
+struct login {
+    struct hs_p11_token *token;
+    CK_SESSION_HANDLE session;
+    CK_USER_TYPE user;
+    const struct hs_secret *pin;
+    CK_RV rv; /* what the token answered, or what its flags amount to */
+};
 
-    return token->module->p11->C_Login(session, user, pinpad ? NULL : token->pin.data, pinpad ? 0 : token->pin.len);
+static bool
+means_logged_in(CK_RV rv)
+{
+    return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN;
+}
+
+static CK_RV
+call_login(struct login *login)
+{
+    const struct hs_secret *pin = login->pin;
+
+    login->rv = login->token->module->p11->C_Login(login->session, login->user, pin != NULL ? pin->data : NULL,
+                                                   pin != NULL ? pin->len : 0);
+    return login->rv;
 }
 
 static enum hsmart_code
-login_at_pinpad(const struct hs_p11_token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user, hsmart_err *err)
+login_at_pinpad(struct login *login, hsmart_err *err)
 {
+    const struct hs_p11_token *token = login->token;
+
     if (!(token->raw.flags & CKF_PROTECTED_AUTHENTICATION_PATH))
         return hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the token has no PIN pad of its own");
     hs_log_warning(&token->log, "waiting for the PIN at the PIN pad of token \"%s\"", token->name);
-    CK_RV rv = call_login(token, session, user);
-    return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN ? HSMART_OK : tell_refusal(token, rv, err);
+    return means_logged_in(call_login(login)) ? HSMART_OK : tell_refusal(token, login->rv, err);
 }
 
 /* What an answer to C_Login means for the guard: only a word about the PIN closes it. */
@@ -132,47 +189,50 @@ guard_state_after(const struct hs_p11_token *token, CK_RV rv)
 }
 
 static enum hsmart_code
-login_guarded(struct hs_p11_token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_RV *out_rv, hsmart_err *err)
+login_with_pin(struct login *login, hsmart_err *err)
 {
-    enum hsmart_code code;
+    struct hs_p11_token *token = login->token;
     struct hs_guard guard = {.lock_fd = -1};
-    CK_RV rv = CKR_OK;
+    hsmart_err why = {0};
+    enum hsmart_code code = check_length(token, login->pin, err);
 
-    code = hs_guard_begin(token->guard_directory, token->identity, (struct hs_span){token->pin.data, token->pin.len},
-                          &guard, err);
+    if (code == HSMART_OK)
+        code = hs_guard_begin(token->guard_directory, token->identity,
+                              (struct hs_span){login->pin->data, login->pin->len}, &guard, err);
     if (code != HSMART_OK)
         return code;
     code = check_flags(token, current_flags(token), &guard, err);
     if (code == HSMART_PIN_LOCKED)
-        *out_rv = CKR_USER_PIN_NOT_INITIALIZED; /* the flags may be false as well */
+        login->rv = CKR_USER_PIN_NOT_INITIALIZED; /* the flags may be false as well */
     if (code == HSMART_OK)
         code = hs_guard_mark_pending(&guard, err);
     if (code != HSMART_OK)
         goto out;
-    rv = call_login(token, session, user);
-    *out_rv = rv;
+    CK_RV rv = call_login(login);
     /* Written before anything else: a crash from here on must not look like a try without an end. */
-    code = hs_guard_mark_end(&guard, guard_state_after(token, rv), err);
-    if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN)
-        code = tell_refusal(token, rv, err);
+    if (hs_guard_mark_end(&guard, guard_state_after(token, rv), &why) != HSMART_OK)
+        hs_log_warning(&token->log, "%s; the next login with this PIN needs an operator's word", why.text);
+    code = means_logged_in(rv) ? HSMART_OK : tell_refusal(token, rv, err);
 out:
     hs_guard_end(&guard);
     return code;
 }
 
 static enum hsmart_code
-login(struct hs_p11_token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_RV *out_rv, hsmart_err *err)
+log_in(struct login *login, hsmart_err *err)
 {
+    struct hs_secret pin = {0};
     enum hsmart_code code;
 
-    if (token->pin_source.kind->pinpad)
-        return login_at_pinpad(token, session, user, err);
-    code = check_length(token, err);
-    if (code != HSMART_OK) {
-        *out_rv = CKR_PIN_LEN_RANGE;
-        return code;
-    }
-    return login_guarded(token, session, user, out_rv, err);
+    if (login->token->pin_source.kind->pinpad)
+        return login_at_pinpad(login, err);
+    code = hs_login_copy_pin(login->token, &pin, err);
+    login->pin = &pin;
+    if (code == HSMART_OK)
+        code = login_with_pin(login, err);
+    hs_secret_clear(&pin);
+    login->pin = NULL;
+    return code;
 }
 
 /* ---- The anchor ---- */
@@ -180,37 +240,40 @@ login(struct hs_p11_token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user, 
 enum hsmart_code
 hs_login_open_anchor(struct hs_p11_token *token, bool *out_false_answer, hsmart_err *err)
 {
+    struct login login = {.token = token, .user = CKU_USER};
     enum hsmart_code code = HSMART_OK;
-    CK_SESSION_HANDLE session = 0;
 
-    CK_RV rv = hs_pool_open_raw(token, false, &session);
-    if (rv != CKR_OK) {
-        *out_false_answer = hs_login_may_be_false(token, rv);
-        (void)hs_ckr_set(err, rv);
-        return hs_err_wrap(err, hs_ckr_row_of(rv)->code != HSMART_OK ? hs_ckr_row_of(rv)->code : HSMART_TOKEN_FAILED,
-                           "cannot open a session on token \"%s\"", token->name);
+    login.rv = hs_pool_open_raw(token, false, &login.session);
+    if (login.rv != CKR_OK) {
+        *out_false_answer = hs_login_may_be_false(token, login.rv);
+        code = hs_ckr_set(err, login.rv);
+        return hs_err_wrap(err, code, "cannot open a session on token \"%s\"", token->name);
     }
     if (token->pin_source.kind != NULL)
-        code = login(token, session, CKU_USER, &rv, err);
+        code = log_in(&login, err);
     if (code != HSMART_OK) {
-        *out_false_answer = hs_login_may_be_false(token, rv);
-        (void)token->module->p11->C_CloseSession(session);
+        *out_false_answer = hs_login_may_be_false(token, login.rv);
+        (void)token->module->p11->C_CloseSession(login.session);
         return hs_err_wrap(err, code, "cannot log in to token \"%s\"", token->name);
     }
-    token->anchor = session;
+    (void)pthread_mutex_lock(&token->lock);
+    token->anchor = login.session;
     token->has_anchor = true;
+    (void)pthread_mutex_unlock(&token->lock);
     return HSMART_OK;
 }
 
+/* A token that accepts CKA_ALWAYS_AUTHENTICATE and ignores it does not know this kind of user (opencryptoki 3.8.1): what
+ * C_Sign answers decides. */
 enum hsmart_code
 hs_p11_token_login_for_use(struct hs_p11_token *token, struct hs_p11_session *session, hsmart_err *err)
 {
-    CK_RV rv = CKR_OK;
+    struct login login = {.token = token, .session = session->handle, .user = CKU_CONTEXT_SPECIFIC};
     enum hsmart_code code;
 
     if (token->pin_source.kind == NULL)
         return hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the key asks for the PIN at each use, and no PIN source is given");
-    code = login(token, session->handle, CKU_CONTEXT_SPECIFIC, &rv, err);
-    session->last_rv = rv;
-    return code;
+    code = log_in(&login, err);
+    session->last_rv = login.rv;
+    return login.rv == CKR_USER_TYPE_INVALID ? HSMART_OK : code;
 }

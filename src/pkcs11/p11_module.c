@@ -80,8 +80,12 @@ load(struct hs_p11_module *module, hsmart_err *err)
     module->handle = dlopen(module->path, RTLD_NOW | RTLD_LOCAL);
     if (module->handle == NULL) {
         const char *why = dlerror();
-        return hs_err_set(err, HSMART_MODULE_UNUSABLE, "cannot load the PKCS#11 module \"%s\": %s", module->path,
-                          why != NULL ? why : "the loader does not say why");
+        if (why == NULL)
+            why = "the loader does not say why";
+        size_t path_len = strlen(module->path);
+        if (strncmp(why, module->path, path_len) == 0 && strncmp(why + path_len, ": ", 2) == 0)
+            why += path_len + 2; /* the loader names it, too */
+        return hs_err_set(err, HSMART_MODULE_UNUSABLE, "cannot load the PKCS#11 module \"%s\": %s", module->path, why);
     }
     *(void **)&get_function_list = dlsym(module->handle, "C_GetFunctionList");
     if (get_function_list == NULL)
@@ -100,6 +104,7 @@ initialize(struct hs_p11_module *module, hsmart_err *err)
 {
     CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK, .pReserved = module->init_string};
 
+    module->initialized = false;
     CK_RV rv = module->p11->C_Initialize(&args);
     if (rv == CKR_CANT_LOCK || rv == CKR_NEED_TO_CREATE_THREADS) {
         args.flags = 0;
@@ -118,6 +123,7 @@ initialize(struct hs_p11_module *module, hsmart_err *err)
         (void)hs_ckr_set(err, rv);
         return hs_err_wrap(err, HSMART_MODULE_UNUSABLE, "the module \"%s\" does not tell what it is", module->path);
     }
+    module->initialized = true;
     return HSMART_OK;
 }
 
@@ -161,11 +167,11 @@ module_free(struct hs_p11_module *module)
     hs_free(module);
 }
 
+/* Loaded, not yet initialised. */
 static enum hsmart_code
 module_new(const char *path, const char *init_string, struct hs_p11_module **out_module, hsmart_err *err)
 {
     enum hsmart_code code;
-    char manufacturer[sizeof((CK_INFO *)NULL)->manufacturerID + 1];
     struct hs_p11_module *module = hs_calloc(1, sizeof *module);
 
     if (module == NULL)
@@ -177,19 +183,26 @@ module_new(const char *path, const char *init_string, struct hs_p11_module **out
     if (code == HSMART_OK)
         code = load(module, err);
     if (code == HSMART_OK)
-        code = initialize(module, err);
-    if (code != HSMART_OK) {
-        if (module->p11 != NULL)
-            finalize(module);
+        *out_module = module;
+    else
         module_free(module);
+    return code;
+}
+
+static enum hsmart_code
+start(struct hs_p11_module *module, hsmart_err *err)
+{
+    char manufacturer[sizeof module->info.manufacturerID + 1];
+    enum hsmart_code code = initialize(module, err);
+
+    if (code != HSMART_OK) {
+        finalize(module);
         return code;
     }
     padded_text(module->info.manufacturerID, sizeof module->info.manufacturerID, manufacturer);
-    module->quirks = hs_quirks_of(path, manufacturer);
+    module->quirks = hs_quirks_of(module->path, manufacturer);
     if (module->quirks & HS_QUIRK_SIGPIPE)
         ignore_sigpipe();
-    module->reference_count = 1;
-    *out_module = module;
     return HSMART_OK;
 }
 
@@ -201,27 +214,55 @@ same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* One library has one state in this process, by whatever path and link it is named. */
+static struct hs_p11_module *
+find_open(const struct hs_p11_module *loaded)
+{
+    for (struct hs_p11_module *module = registry; module != NULL; module = module->next)
+        if (module->p11 == loaded->p11)
+            return module;
+    return NULL;
+}
+
+/* One more holder of what is open. */
+static enum hsmart_code
+share(struct hs_p11_module *module, const struct hs_p11_module *wanted, hsmart_err *err)
+{
+    if (!same_text(module->init_string, wanted->init_string))
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT,
+                          "the module \"%s\" is open in this process with another init string", wanted->path);
+    if (module->single_threaded)
+        return hs_err_set(err, HSMART_MODULE_UNUSABLE,
+                          "the module \"%s\" cannot lock, and is in use by another token in this process",
+                          wanted->path);
+    /* A restart may have failed. Nobody is inside a module that is not initialised. */
+    enum hsmart_code code = module->initialized ? HSMART_OK : initialize(module, err);
+    if (code == HSMART_OK)
+        module->reference_count++;
+    return code;
+}
+
 static enum hsmart_code
 open_locked(const char *path, const char *init_string, struct hs_p11_module **out_module, hsmart_err *err)
 {
-    for (struct hs_p11_module *module = registry; module != NULL; module = module->next) {
-        if (strcmp(module->path, path) != 0)
-            continue;
-        if (!same_text(module->init_string, init_string))
-            return hs_err_set(err, HSMART_INVALID_ARGUMENT,
-                              "the module \"%s\" is open in this process with another init string", path);
-        module->reference_count++;
-        *out_module = module;
-        return HSMART_OK;
-    }
-    struct hs_p11_module *module = NULL;
-    enum hsmart_code code = module_new(path, init_string, &module, err);
+    struct hs_p11_module *loaded = NULL, *open = NULL;
+    enum hsmart_code code = module_new(path, init_string, &loaded, err);
+
     if (code != HSMART_OK)
         return code;
-    module->next = registry;
-    registry = module;
-    *out_module = module;
-    return HSMART_OK;
+    open = find_open(loaded);
+    code = open != NULL ? share(open, loaded, err) : start(loaded, err);
+    if (code == HSMART_OK && open == NULL) {
+        loaded->reference_count = 1;
+        loaded->next = registry;
+        registry = open = loaded;
+        loaded = NULL;
+    }
+    if (code == HSMART_OK)
+        *out_module = open;
+    if (loaded != NULL)
+        module_free(loaded);
+    return code;
 }
 
 static void
@@ -276,8 +317,8 @@ hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err)
     enum hsmart_code code;
 
     (void)pthread_mutex_lock(&registry_lock);
-    if (module->reference_count > 1 || module->initialized_by_others) {
-        code = hs_err_set(err, HSMART_TOKEN_FAILED, "the module \"%s\" cannot be restarted: %s uses it", module->path,
+    if (module->initialized && (module->reference_count > 1 || module->initialized_by_others)) {
+        code = hs_err_set(err, HSMART_TOKEN_BUSY, "the module \"%s\" cannot be restarted: %s uses it", module->path,
                           module->initialized_by_others ? "another part of this program" : "another token");
     } else {
         (void)module->p11->C_Finalize(NULL);
@@ -312,6 +353,8 @@ hs_p11_turn_begin(const char *module_path, const struct hs_log *log)
 void
 hs_p11_turn_end(int turn)
 {
-    if (turn >= 0)
-        (void)close(turn);
+    if (turn < 0)
+        return;
+    (void)flock(turn, LOCK_UN); /* a child forked meanwhile has a copy of the descriptor */
+    (void)close(turn);
 }

@@ -7,25 +7,26 @@
 #include "bytes.h"
 #include "log.h"
 
-/* Loaded once per process and path, shared by reference count, finalised when the last holder lets go. */
+/* Loaded once per process and library, shared by reference count, finalised when the last holder lets go. */
 struct hs_p11_module {
     CK_FUNCTION_LIST *p11;
     CK_INFO info;
     char *path;
-    bool single_threaded; /* it cannot lock: one call at a time */
+    bool single_threaded; /* it cannot lock: one holder, and one call at a time */
     unsigned quirks; /* of the rows that match path and library; before any setting of the user's */
     /* private to p11_module.c from here */
     void *handle;
     char *init_string;
     unsigned reference_count;
-    bool initialized_by_us, initialized_by_others;
+    bool initialized, initialized_by_us, initialized_by_others;
     unsigned long fork_generation;
     struct hs_p11_module *next;
 };
 
 /* `path` is absolute (HSMART_INVALID_ARGUMENT otherwise); `init_string` goes to C_Initialize as pReserved. Opening a
  * module that is open with another init string is HSMART_INVALID_ARGUMENT. HSMART_MODULE_UNUSABLE tells a missing
- * file, one that is no shared library, one that is no PKCS#11 module, and a failing C_Initialize apart. */
+ * file, one that is no shared library, one that is no PKCS#11 module, a failing C_Initialize, and a second holder of a
+ * module that cannot lock apart. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_module_open(const char *path, const char *init_string,
                                                       const struct hs_log *log, struct hs_p11_module **out_module,
                                                       hsmart_err *err);
@@ -34,8 +35,9 @@ void hs_p11_module_close(struct hs_p11_module *module);
 /* After a fork nothing of a module that the parent opened may be called in the child; `hs_p11_module_close` knows. */
 bool hs_p11_module_is_from_before_fork(const struct hs_p11_module *module);
 
-/* C_Finalize and C_Initialize again, to see the slots anew; only while no session is open on the module, and refused
- * with HSMART_TOKEN_FAILED while another token holds it. */
+/* C_Finalize and C_Initialize again, to see the slots anew; only while nobody is inside the module, and refused with
+ * HSMART_TOKEN_BUSY while another token holds it, or when another part of the program initialised it. When
+ * C_Initialize fails the module stays as it is, and the next restart or opening tries again. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err);
 
 /* The turn-taking of HS_QUIRK_SERIAL_START: an advisory lock on the module's own file (readable by every user of it,

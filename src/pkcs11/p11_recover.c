@@ -1,160 +1,48 @@
 /* The ladder: how a token comes back, one climber at a time. */
+#include <stdio.h>
+
 #include "clock.h"
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_token_internal.h"
+#include "text.h"
 
-#define RUNGS_MAX 3U
-
-/* For each class, what the first, second and third failure within one request lead to. */
+/* For each class, the rungs that can cure it. A class without a row is cured by none. */
 static const struct {
     enum hs_ckr_class class;
-    enum hs_rung rungs[RUNGS_MAX];
+    enum hs_rung first, last;
 } ladder[] = {
-    {HS_CKR_SESSION, {HS_RUNG_NEW_SESSION, HS_RUNG_LOGIN, HS_RUNG_RELOAD}},
-    {HS_CKR_HANDLE, {HS_RUNG_LOGIN, HS_RUNG_RELOAD, HS_RUNG_STOP}},
-    {HS_CKR_LOGIN, {HS_RUNG_LOGIN, HS_RUNG_RELOAD, HS_RUNG_STOP}},
-    {HS_CKR_DEVICE, {HS_RUNG_NEW_SESSION, HS_RUNG_LOGIN, HS_RUNG_RELOAD}},
-    {HS_CKR_CAPACITY, {HS_RUNG_NEW_SESSION, HS_RUNG_NEW_SESSION, HS_RUNG_STOP}},
-    {HS_CKR_BUFFER, {HS_RUNG_NEW_SESSION, HS_RUNG_STOP, HS_RUNG_STOP}},
+    {HS_CKR_SESSION, HS_RUNG_NEW_SESSION, HS_RUNG_RELOAD},
+    {HS_CKR_HANDLE, HS_RUNG_LOGIN, HS_RUNG_RELOAD},
+    {HS_CKR_LOGIN, HS_RUNG_LOGIN, HS_RUNG_RELOAD},
+    {HS_CKR_DEVICE, HS_RUNG_NEW_SESSION, HS_RUNG_RELOAD},
+    {HS_CKR_CAPACITY, HS_RUNG_NEW_SESSION, HS_RUNG_NEW_SESSION},
+    {HS_CKR_BUFFER, HS_RUNG_NEW_SESSION, HS_RUNG_NEW_SESSION},
 };
 
 enum hs_rung
-hs_p11_rung_after(CK_RV rv, unsigned attempt)
+hs_p11_rung_after(CK_RV rv, enum hs_rung highest)
 {
     enum hs_ckr_class class = hs_ckr_row_of(rv)->class;
 
-    for (size_t i = 0; i < HS_ARRAY_LEN(ladder); i++)
-        if (ladder[i].class == class)
-            return attempt < RUNGS_MAX ? ladder[i].rungs[attempt] : HS_RUNG_STOP;
-    return HS_RUNG_STOP;
-}
-
-/* ---- Requests ---- */
-
-enum request_end {
-    REQUEST_GOOD,   /* the circuit closes */
-    REQUEST_BROKEN, /* the ladder was climbed to its end in vain: the circuit opens */
-    REQUEST_OTHER,  /* failed for a reason that says nothing of the token */
-};
-
-static enum hsmart_code
-begin(struct hs_p11_token *token, bool *out_probe, uint64_t *out_generation, hsmart_err *err)
-{
-    (void)pthread_mutex_lock(&token->lock);
-    int64_t now_ms = hs_clock_monotonic_ms();
-    enum hs_circuit_answer answer = hs_circuit_enter(&token->circuit, now_ms);
-    int64_t wait_ms = hs_circuit_wait_ms(&token->circuit, now_ms);
-    *out_generation = token->generation;
-    (void)pthread_mutex_unlock(&token->lock);
-    if (answer == HS_CIRCUIT_REFUSE)
-        return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE, "token \"%s\" is out of order; it is tried again in %lld ms",
-                          token->name, (long long)wait_ms);
-    *out_probe = answer == HS_CIRCUIT_PROBE;
-    return HSMART_OK;
-}
-
-static void
-end(struct hs_p11_token *token, bool probe, enum request_end how)
-{
-    bool was_open = false;
-
-    (void)pthread_mutex_lock(&token->lock);
-    was_open = token->circuit.failures > 0;
-    if (how == REQUEST_GOOD)
-        hs_circuit_succeed(&token->circuit);
-    else if (how == REQUEST_BROKEN)
-        hs_circuit_fail(&token->circuit, hs_clock_monotonic_ms(), hs_random_below(1U << 16));
-    else if (probe)
-        hs_circuit_abandon(&token->circuit);
-    (void)pthread_mutex_unlock(&token->lock);
-    if (how == REQUEST_GOOD && was_open)
-        hs_log_warning(&token->log, "token \"%s\" works again", token->name);
-}
-
-/* How one try went, for the choice of what to do next. */
-struct attempt {
-    CK_RV rv;            /* what the token answered last */
-    uint64_t generation; /* under which it was tried */
-};
-
-static enum hsmart_code
-try_once(struct hs_p11_token *token, const struct hs_p11_operation *operation, int64_t deadline_ms,
-         struct attempt *out_attempt, hsmart_err *err)
-{
-    enum hsmart_code code;
-    struct hs_p11_session *session = NULL;
-    int64_t left_ms = deadline_ms - hs_clock_monotonic_ms();
-
-    code = hs_p11_token_acquire(token, false, left_ms > 0 ? (unsigned)left_ms : 0, &session, err);
-    if (code != HSMART_OK) {
-        (void)pthread_mutex_lock(&token->lock);
-        *out_attempt = (struct attempt){token->last_open_rv, token->generation};
-        (void)pthread_mutex_unlock(&token->lock);
-        return code;
+    for (size_t i = 0; i < HS_ARRAY_LEN(ladder); i++) {
+        if (ladder[i].class != class)
+            continue;
+        enum hs_rung next = highest < ladder[i].first ? ladder[i].first : highest + 1;
+        return next <= ladder[i].last ? next : HS_RUNG_NONE;
     }
-    code = operation->run(operation->arg, session, err);
-    *out_attempt = (struct attempt){session->last_rv, session->generation};
-    hs_p11_token_release(token, session);
-    if (code == HSMART_OK && operation->check != NULL)
-        code = operation->check(operation->arg, err);
-    return code;
-}
-
-/* A key that is gone or another one, a PIN, a policy, a mechanism: nothing that a new session cures. */
-static enum hs_rung
-rung_after(enum hsmart_code code, const struct attempt *attempt, unsigned failures)
-{
-    switch (code) {
-    case HSMART_SIGNATURE_WRONG:
-        return failures == 0 ? HS_RUNG_RELOAD : HS_RUNG_STOP;
-    case HSMART_TOKEN_FAILED:
-    case HSMART_TOKEN_ABSENT:
-    case HSMART_TOKEN_BUSY:
-    case HSMART_SESSION_LOST:
-        return hs_p11_rung_after(attempt->rv, failures);
-    default:
-        return HS_RUNG_STOP;
-    }
-}
-
-static enum hsmart_code climb_rung(struct hs_p11_token *token, enum hs_rung rung, uint64_t seen_generation,
-                                   int64_t deadline_ms, hsmart_err *err);
-
-enum hsmart_code
-hs_p11_token_request(struct hs_p11_token *token, const struct hs_p11_operation *operation, hsmart_err *err)
-{
-    enum hsmart_code code;
-    enum hs_rung rung = HS_RUNG_STOP, next = HS_RUNG_STOP;
-    bool probe = false;
-    struct attempt attempt = {0};
-    int64_t deadline_ms = hs_clock_monotonic_ms() + token->timeout_ms;
-
-    code = hs_token_check_fork(token, err);
-    if (code == HSMART_OK)
-        code = begin(token, &probe, &attempt.generation, err);
-    if (code != HSMART_OK)
-        return code;
-    next = probe ? HS_RUNG_RELOAD : HS_RUNG_NEW_SESSION;
-    for (unsigned failures = 0; next != HS_RUNG_STOP; failures++) {
-        rung = next;
-        if (rung == HS_RUNG_LOGIN || rung == HS_RUNG_RELOAD)
-            code = climb_rung(token, rung, attempt.generation, deadline_ms, err);
-        if (code == HSMART_OK)
-            code = try_once(token, operation, deadline_ms, &attempt, err);
-        if (code == HSMART_OK)
-            break;
-        next = hs_clock_monotonic_ms() < deadline_ms ? rung_after(code, &attempt, failures) : HS_RUNG_STOP;
-        if (next <= rung && rung == HS_RUNG_RELOAD)
-            next = HS_RUNG_STOP; /* there is nothing above it */
-        if (next != HS_RUNG_STOP)
-            code = HSMART_OK;
-    }
-    end(token, probe, code == HSMART_OK ? REQUEST_GOOD : rung == HS_RUNG_RELOAD ? REQUEST_BROKEN : REQUEST_OTHER);
-    return code;
+    return HS_RUNG_NONE;
 }
 
 /* ---- Climbing ---- */
+
+/* The token, or the way to it, as opposed to a key, a PIN, a policy or a mechanism. */
+static bool
+is_tokens_fault(enum hsmart_code code)
+{
+    return code == HSMART_TOKEN_FAILED || code == HSMART_TOKEN_ABSENT || code == HSMART_SESSION_LOST ||
+           code == HSMART_MODULE_UNUSABLE;
+}
 
 /* Nobody may be inside the module when it is finalised: that corrupts memory on real ones. */
 static enum hsmart_code
@@ -163,49 +51,61 @@ wait_until_quiet(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *er
     while (token->busy_count > 0 || token->opening) {
         if (!hs_pool_wait(token, deadline_ms))
             return hs_err_set(err, HSMART_TOKEN_FAILED,
-                              "the module cannot be restarted: %u calls into it have not come back", token->busy_count);
+                              "the module cannot be restarted: %u calls into it have not come back",
+                              token->busy_count + token->opening);
     }
     return HSMART_OK;
 }
 
-static void
-drop_sessions(struct hs_p11_token *token)
-{
-    hs_pool_close_idle(token);
-    if (token->has_anchor)
-        (void)token->module->p11->C_CloseSession(token->anchor);
-    token->has_anchor = false;
-}
-
+/* With the lock held and the climbing flag set: nobody else opens or takes a session meanwhile, and what is in use
+ * turns stale. */
 static enum hsmart_code
-relogin(struct hs_p11_token *token, hsmart_err *err)
+climb(struct hs_p11_token *token, enum hs_rung rung, int64_t deadline_ms, hsmart_err *err)
 {
-    bool false_answer = false;
+    enum hsmart_code code = HSMART_OK;
 
-    return hs_login_open_anchor(token, &false_answer, err);
-}
-
-static enum hsmart_code
-reload(struct hs_p11_token *token, hsmart_err *err)
-{
-    return hs_token_start(token, true, err);
-}
-
-/* With the climbing flag set and the lock let go: nobody else opens, takes or keeps a session meanwhile. */
-static enum hsmart_code
-climb(struct hs_p11_token *token, enum hs_rung rung, hsmart_err *err)
-{
-    enum hsmart_code code = hs_login_read_pin(token, err);
-
+    if (rung == HS_RUNG_RELOAD || token->module->single_threaded)
+        code = wait_until_quiet(token, deadline_ms, err);
     if (code != HSMART_OK)
         return code;
+    hs_pool_drop_sessions(token);
+    (void)pthread_mutex_unlock(&token->lock);
     hs_log_warning(&token->log, rung == HS_RUNG_RELOAD ? "token \"%s\" failed: the module is restarted"
                                                        : "token \"%s\" lost its session: logging in anew",
                    token->name);
-    return rung == HS_RUNG_RELOAD ? reload(token, err) : relogin(token, err);
+    code = hs_login_read_pin(token, err);
+    if (code == HSMART_OK)
+        code = rung == HS_RUNG_RELOAD ? hs_token_restart(token, err) : hs_token_relogin(token, err);
+    (void)pthread_mutex_lock(&token->lock);
+    token->generation++; /* failed or not: what was open is gone */
+    return code;
 }
 
-/* Climbs, unless somebody else did since `seen_generation`; one climber at a time, the others wait for it. */
+/* The climber's turn is over: what it came to is for those who waited, too. */
+static void
+tell_others(struct hs_p11_token *token, enum hsmart_code code, const hsmart_err *err)
+{
+    token->climbing = false;
+    (void)snprintf(token->trouble, sizeof token->trouble, "%.255s", code != HSMART_OK ? err->text : "");
+    hs_text_sanitize(token->trouble); /* where it was cut */
+    (void)pthread_cond_broadcast(&token->changed);
+}
+
+enum hsmart_code
+hs_token_out_of_order(const struct hs_p11_token *token, int64_t wait_ms, hsmart_err *err)
+{
+    const char *colon = token->trouble[0] != 0 ? ": " : "";
+
+    if (wait_ms > 0)
+        return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE,
+                          "token \"%s\" is out of order and tried again in %lld ms%s%s", token->name,
+                          (long long)wait_ms, colon, token->trouble);
+    return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE, "token \"%s\" is out of order and being tried by another request%s%s",
+                      token->name, colon, token->trouble);
+}
+
+/* Climbs, unless somebody else did since `seen_generation`; one climber at a time, the others wait for it. A login that
+ * fails by the token's fault leads straight to the next rung: nobody else could do better in between. */
 static enum hsmart_code
 climb_rung(struct hs_p11_token *token, enum hs_rung rung, uint64_t seen_generation, int64_t deadline_ms,
            hsmart_err *err)
@@ -213,27 +113,156 @@ climb_rung(struct hs_p11_token *token, enum hs_rung rung, uint64_t seen_generati
     enum hsmart_code code = HSMART_OK;
 
     (void)pthread_mutex_lock(&token->lock);
-    while (token->climbing && token->generation == seen_generation) {
-        if (!hs_pool_wait(token, deadline_ms)) {
-            code = hs_err_set(err, HSMART_TOKEN_FAILED, "token \"%s\" is still being recovered", token->name);
+    while (token->climbing) {
+        if (!hs_pool_wait(token, deadline_ms) && token->climbing) {
+            code = hs_err_set(err, HSMART_TOKEN_UNAVAILABLE, "token \"%s\" is still being recovered", token->name);
             goto out;
         }
     }
-    if (token->generation != seen_generation)
-        goto out; /* somebody else has done it */
-    token->climbing = true;
-    if (rung == HS_RUNG_RELOAD)
-        code = wait_until_quiet(token, deadline_ms, err);
-    if (code == HSMART_OK) {
-        drop_sessions(token);
-        (void)pthread_mutex_unlock(&token->lock);
-        code = climb(token, rung, err);
-        (void)pthread_mutex_lock(&token->lock);
-        token->generation++; /* failed or not: what was open is gone */
+    if (token->generation != seen_generation) { /* somebody else has done it, or tried to */
+        if (!token->has_anchor)
+            code = hs_token_out_of_order(token, 0, err);
+        goto out;
     }
-    token->climbing = false;
-    (void)pthread_cond_broadcast(&token->changed);
+    token->climbing = true;
+    code = climb(token, rung, deadline_ms, err);
+    if (rung == HS_RUNG_LOGIN && is_tokens_fault(code))
+        code = climb(token, HS_RUNG_RELOAD, deadline_ms, err);
+    tell_others(token, code, err);
 out:
     (void)pthread_mutex_unlock(&token->lock);
+    return code;
+}
+
+/* ---- Requests ---- */
+
+struct request {
+    struct hs_p11_token *token;
+    const struct hs_p11_operation *operation;
+    int64_t deadline_ms;
+    bool probe;          /* let through by an open circuit */
+    bool climb_failed;
+    CK_RV rv;            /* what the token answered last */
+    uint64_t generation; /* under which it was tried last */
+};
+
+/* `*out_rung` is where to start: a probe begins at the top, and without an anchor there is no login to rely on. */
+static enum hsmart_code
+begin(struct request *request, enum hs_rung *out_rung, hsmart_err *err)
+{
+    struct hs_p11_token *token = request->token;
+    int64_t now_ms = hs_clock_monotonic_ms();
+    enum hsmart_code code = HSMART_OK;
+
+    (void)pthread_mutex_lock(&token->lock);
+    enum hs_circuit_answer answer = hs_circuit_enter(&token->circuit, now_ms);
+    if (answer == HS_CIRCUIT_REFUSE)
+        code = hs_token_out_of_order(token, hs_circuit_wait_ms(&token->circuit, now_ms), err);
+    request->probe = answer == HS_CIRCUIT_PROBE;
+    request->generation = token->generation;
+    if (request->probe)
+        *out_rung = HS_RUNG_RELOAD;
+    else if (!token->has_anchor && !token->climbing)
+        *out_rung = HS_RUNG_LOGIN;
+    (void)pthread_mutex_unlock(&token->lock);
+    return code;
+}
+
+static enum hsmart_code
+try_once(struct request *request, hsmart_err *err)
+{
+    struct hs_p11_token *token = request->token;
+    const struct hs_p11_operation *operation = request->operation;
+    struct hs_p11_session *session = NULL;
+    int64_t left_ms = request->deadline_ms - hs_clock_monotonic_ms();
+    enum hsmart_code code;
+
+    (void)pthread_mutex_lock(&token->lock);
+    request->generation = token->generation;
+    (void)pthread_mutex_unlock(&token->lock);
+    code = hs_pool_acquire(token, false, left_ms > 0 ? (unsigned)left_ms : 0, &session, &request->rv, err);
+    if (code != HSMART_OK)
+        return code;
+    code = operation->run(operation->arg, session, err);
+    request->rv = session->last_rv;
+    request->generation = session->generation;
+    hs_p11_token_release(token, session);
+    if (code == HSMART_OK && operation->check != NULL)
+        code = operation->check(operation->arg, err);
+    return code;
+}
+
+static enum hsmart_code
+climb_and_try(struct request *request, enum hs_rung rung, hsmart_err *err)
+{
+    if (rung >= HS_RUNG_LOGIN) {
+        enum hsmart_code code = climb_rung(request->token, rung, request->generation, request->deadline_ms, err);
+        request->climb_failed = code != HSMART_OK;
+        if (code != HSMART_OK)
+            return code;
+    }
+    return try_once(request, err);
+}
+
+/* A key that is gone or another one, a PIN, a policy, a mechanism: nothing that a new session cures. */
+static enum hs_rung
+rung_after(const struct request *request, enum hsmart_code code, enum hs_rung rung)
+{
+    if (code == HSMART_OK || request->climb_failed || hs_clock_monotonic_ms() >= request->deadline_ms)
+        return HS_RUNG_NONE;
+    if (code == HSMART_SIGNATURE_WRONG)
+        return rung < HS_RUNG_RELOAD ? HS_RUNG_RELOAD : HS_RUNG_NONE;
+    if (is_tokens_fault(code) || code == HSMART_TOKEN_BUSY)
+        return hs_p11_rung_after(request->rv, rung);
+    return HS_RUNG_NONE;
+}
+
+/* The circuit opens when nothing brought the token back, a PIN that is refused by now included; not for a key that is
+ * absent or a signature that is wrong, which say nothing of the others' requests. */
+static void
+end(struct request *request, enum hsmart_code code, enum hs_rung rung)
+{
+    struct hs_p11_token *token = request->token;
+    bool out_of_time = hs_clock_monotonic_ms() >= request->deadline_ms;
+    bool climbed_in_vain = request->climb_failed && code != HSMART_TOKEN_UNAVAILABLE;
+    bool failed_on_top = is_tokens_fault(code) && (rung == HS_RUNG_RELOAD || out_of_time);
+
+    (void)pthread_mutex_lock(&token->lock);
+    bool was_open = token->circuit.failures > 0, climbed = rung >= HS_RUNG_LOGIN && !request->climb_failed;
+    if (code == HSMART_OK || (request->probe && climbed && !failed_on_top))
+        hs_circuit_succeed(&token->circuit);
+    else if (climbed_in_vain || failed_on_top)
+        hs_circuit_fail(&token->circuit, hs_clock_monotonic_ms(), hs_random_below(1U << 16));
+    else if (request->probe)
+        hs_circuit_abandon(&token->circuit);
+    bool is_open = token->circuit.failures > 0;
+    (void)pthread_mutex_unlock(&token->lock);
+    if (was_open && !is_open)
+        hs_log_warning(&token->log, "token \"%s\" works again", token->name);
+}
+
+enum hsmart_code
+hs_p11_token_request(struct hs_p11_token *token, const struct hs_p11_operation *operation, hsmart_err *err)
+{
+    enum hsmart_code code;
+    enum hs_rung rung = HS_RUNG_NONE, next = HS_RUNG_NONE;
+    hsmart_err own = {0};
+    struct request request = {.token = token,
+                              .operation = operation,
+                              .deadline_ms = hs_clock_monotonic_ms() + token->timeout_ms};
+
+    if (err == NULL)
+        err = &own; /* the others are told as well */
+    code = hs_token_check_fork(token, err);
+    if (code == HSMART_OK)
+        code = begin(&request, &next, err);
+    if (code != HSMART_OK)
+        return code;
+    do {
+        rung = next;
+        code = climb_and_try(&request, rung, err);
+        next = rung_after(&request, code, rung);
+    } while (next != HS_RUNG_NONE);
+    end(&request, code, rung);
     return code;
 }

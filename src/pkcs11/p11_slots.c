@@ -8,6 +8,8 @@
 #include "text.h"
 
 #define TOLD_TOKENS_MAX 6U
+#define SLOTS_MAX 4096U
+#define MECHANISMS_MAX 4096U
 
 /* ---- Telling ---- */
 
@@ -21,52 +23,42 @@ copy_padded(const CK_UTF8CHAR *field, size_t len, char *out)
     hs_text_sanitize(out);
 }
 
+/* A hint for people and for the order of trials; a token that does not tell has none listed. The count of the second call
+ * is believed as far as there was room. */
 static enum hsmart_code
-read_mechanism_list(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, CK_MECHANISM_TYPE **out_types, size_t *out_count,
-                    hsmart_err *err)
+read_mechanisms(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, struct token_info_store *store, size_t *out_count,
+                hsmart_err *err)
 {
-    CK_ULONG count = 0;
-    CK_MECHANISM_TYPE *types = NULL;
+    CK_ULONG room = 0, count = 0;
 
-    CK_RV rv = p11->C_GetMechanismList(slot, NULL, &count);
-    if (rv == CKR_OK) {
-        types = hs_calloc(count + 1, sizeof *types);
-        if (types == NULL)
-            return hs_err_no_memory(err);
-        rv = p11->C_GetMechanismList(slot, types, &count);
-    }
-    if (rv != CKR_OK) {
-        hs_free(types);
-        (void)hs_ckr_set(err, rv);
-        return hs_err_wrap(err, hs_ckr_row_of(rv)->code, "cannot read the token's mechanisms");
-    }
-    *out_types = types;
-    *out_count = count;
+    *out_count = 0;
+    if (p11->C_GetMechanismList(slot, NULL, &room) != CKR_OK || room > MECHANISMS_MAX)
+        return HSMART_OK;
+    store->mechanisms = hs_calloc(room + 1, sizeof *store->mechanisms);
+    store->mechanism_names = hs_calloc(room + 1, sizeof *store->mechanism_names);
+    if (store->mechanisms == NULL || store->mechanism_names == NULL)
+        return hs_err_no_memory(err);
+    count = room;
+    if (p11->C_GetMechanismList(slot, store->mechanisms, &count) == CKR_OK)
+        *out_count = count < room ? count : room;
     return HSMART_OK;
 }
 
 static enum hsmart_code
 name_mechanisms(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, struct token_info_store *store, hsmart_err *err)
 {
-    CK_MECHANISM_TYPE *types = NULL;
     size_t count = 0;
     char number[32];
-    enum hsmart_code code = read_mechanism_list(p11, slot, &types, &count, err);
+    enum hsmart_code code = read_mechanisms(p11, slot, store, &count, err);
 
-    if (code != HSMART_OK)
-        return code;
-    store->mechanism_names = hs_calloc(count + 1, sizeof *store->mechanism_names);
-    if (store->mechanism_names == NULL)
-        code = hs_err_no_memory(err);
     for (size_t i = 0; i < count && code == HSMART_OK; i++) {
-        const char *name = hs_p11_mechanism_name(types[i]);
-        (void)snprintf(number, sizeof number, "0x%lx", types[i]);
+        const char *name = hs_p11_mechanism_name(store->mechanisms[i]);
+        (void)snprintf(number, sizeof number, "0x%lx", store->mechanisms[i]);
         code = hs_strdup(name != NULL ? name : number, &store->mechanism_names[i], err);
         if (code == HSMART_OK)
             store->info.mechanism_count = i + 1;
     }
     store->info.mechanisms = (const char *const *)store->mechanism_names;
-    hs_free(types);
     return code;
 }
 
@@ -126,6 +118,7 @@ hs_token_info_clear(struct token_info_store *store)
     for (size_t i = 0; i < store->info.mechanism_count; i++)
         hs_string_free(store->mechanism_names[i]);
     hs_free(store->mechanism_names);
+    hs_free(store->mechanisms);
     hs_string_free(store->uri);
     *store = (struct token_info_store){0};
 }
@@ -135,26 +128,33 @@ hs_token_info_clear(struct token_info_store *store)
 static enum hsmart_code
 read_slot_list(CK_FUNCTION_LIST *p11, CK_SLOT_ID **out_slots, CK_ULONG *out_count, hsmart_err *err)
 {
-    CK_ULONG count = 0;
+    CK_ULONG room = 0, count = 0;
     CK_SLOT_ID *slots = NULL;
     CK_RV rv = CKR_BUFFER_TOO_SMALL;
+    enum hsmart_code code = HSMART_OK;
 
     /* Between the two calls a token may be plugged in. */
     for (int i = 0; i < 3 && rv == CKR_BUFFER_TOO_SMALL; i++) {
         hs_free(slots);
         slots = NULL;
-        rv = p11->C_GetSlotList(CK_TRUE, NULL, &count);
+        rv = p11->C_GetSlotList(CK_TRUE, NULL, &room);
         if (rv != CKR_OK)
             break;
-        slots = hs_calloc(count + 1, sizeof *slots);
+        slots = room <= SLOTS_MAX ? hs_calloc(room + 1, sizeof *slots) : NULL;
         if (slots == NULL)
             return hs_err_no_memory(err);
+        count = room;
         rv = p11->C_GetSlotList(CK_TRUE, slots, &count);
     }
     if (rv != CKR_OK) {
+        code = hs_ckr_set(err, rv);
+        code = hs_err_wrap(err, code, "cannot list the slots of the module");
+    } else if (count > room) {
+        code = hs_err_set(err, HSMART_TOKEN_FAILED, "the module reports more slots than there was room for");
+    }
+    if (code != HSMART_OK) {
         hs_free(slots);
-        (void)hs_ckr_set(err, rv);
-        return hs_err_wrap(err, HSMART_TOKEN_FAILED, "cannot list the slots of the module");
+        return code;
     }
     *out_slots = slots;
     *out_count = count;

@@ -11,24 +11,25 @@
 
 /* ---- Starting: find the token, open the anchor, log in ---- */
 
+/* What is told of the token, and by what the guard knows it, stays as first seen: others read it without a lock. */
 static enum hsmart_code
-read_mechanisms(struct hs_p11_token *token, hsmart_err *err)
+look_at_token(struct hs_p11_token *token, const struct found_token *found, hsmart_err *err)
 {
-    CK_FUNCTION_LIST *p11 = token->module->p11;
-    CK_ULONG count = 0;
+    enum hsmart_code code =
+        hs_token_info_read(token->module->p11, found->slot, &found->raw, &token->store, err);
 
-    /* A hint for the order in which mechanisms are tried; a token that does not tell is tried all the same. */
-    if (p11->C_GetMechanismList(token->slot, NULL, &count) != CKR_OK)
-        return HSMART_OK;
-    CK_MECHANISM_TYPE *types = hs_calloc(count + 1, sizeof *types);
-    if (types == NULL)
-        return hs_err_no_memory(err);
-    if (p11->C_GetMechanismList(token->slot, types, &count) != CKR_OK)
-        count = 0;
-    hs_free(token->mechanisms);
-    token->mechanisms = types;
-    token->mechanism_count = count;
-    return HSMART_OK;
+    if (code == HSMART_OK && token->name == NULL)
+        code = hs_strdup(token->store.label, &token->name, err);
+    token->raw = found->raw;
+    token->quirks |= hs_quirks_of(NULL, token->store.manufacturer);
+    return code;
+}
+
+static bool
+is_the_same(const CK_TOKEN_INFO *a, const CK_TOKEN_INFO *b)
+{
+    return memcmp(a->serialNumber, b->serialNumber, sizeof a->serialNumber) == 0 &&
+           memcmp(a->label, b->label, sizeof a->label) == 0;
 }
 
 /* The first time by the user's URI; then by label and serial, since a token in another slot may match the URI too. */
@@ -36,27 +37,20 @@ static enum hsmart_code
 find_token(struct hs_p11_token *token, bool *out_false_answer, hsmart_err *err)
 {
     struct found_token found = {0};
-    enum hsmart_code code = hs_slots_find_one(token->module, token->uri, token->uri_text, &found, err);
-
-    token->quirks = token->set_quirks | token->module->quirks;
-    *out_false_answer = code == HSMART_TOKEN_ABSENT && (token->quirks & HS_QUIRK_SERIAL_START) != 0;
-    if (code != HSMART_OK)
-        return code;
     bool is_known = token->store.uri != NULL;
-    if (is_known && (memcmp(found.raw.serialNumber, token->raw.serialNumber, sizeof found.raw.serialNumber) != 0 ||
-                     memcmp(found.raw.label, token->raw.label, sizeof found.raw.label) != 0))
-        return hs_err_set(err, HSMART_TOKEN_ABSENT, "the token found is another one than before (serial %.16s)",
+    enum hsmart_code code;
+
+    if (!is_known)
+        token->quirks |= token->module->quirks;
+    code = hs_slots_find_one(token->module, token->uri, token->uri_text, &found, err);
+    *out_false_answer = code == HSMART_TOKEN_ABSENT && (token->quirks & HS_QUIRK_SERIAL_START) != 0;
+    if (code == HSMART_OK && !is_known)
+        code = look_at_token(token, &found, err);
+    else if (code == HSMART_OK && !is_the_same(&found.raw, &token->raw))
+        code = hs_err_set(err, HSMART_TOKEN_ABSENT, "the token found is another one than before (serial %.16s)",
                           found.raw.serialNumber);
-    token->slot = found.slot;
-    token->raw = found.raw;
-    if (is_known)
-        return HSMART_OK;
-    code = hs_token_info_read(token->module->p11, found.slot, &found.raw, &token->store, err);
     if (code == HSMART_OK)
-        code = read_mechanisms(token, err);
-    if (code == HSMART_OK && token->name == NULL)
-        code = hs_strdup(token->store.label, &token->name, err);
-    token->quirks |= hs_quirks_of(NULL, token->store.manufacturer);
+        token->slot = found.slot;
     return code;
 }
 
@@ -76,24 +70,40 @@ make_identity(struct hs_p11_token *token, hsmart_err *err)
     return code;
 }
 
+/* HSMART_TOKEN_BUSY says that others use the module: then what can be done without restarting it is done. */
 static enum hsmart_code
-start_once(struct hs_p11_token *token, bool restart, bool only_find, bool *out_false_answer, hsmart_err *err)
+restart_unless_shared(struct hs_p11_token *token, hsmart_err *err)
 {
-    enum hsmart_code code = restart ? hs_p11_module_restart(token->module, err) : HSMART_OK;
+    enum hsmart_code code = hs_p11_module_restart(token->module, err);
+
+    if (code != HSMART_TOKEN_BUSY)
+        return code;
+    hs_log_detail(&token->log, "the module is not restarted: others in this process use it");
+    return HSMART_OK;
+}
+
+enum start { START_FIND_ONLY, START_ALL };
+
+static enum hsmart_code
+start_once(struct hs_p11_token *token, bool restart, enum start what, bool *out_false_answer, hsmart_err *err)
+{
+    enum hsmart_code code = restart ? restart_unless_shared(token, err) : HSMART_OK;
 
     if (code == HSMART_OK)
         code = find_token(token, out_false_answer, err);
     if (code == HSMART_OK)
         code = make_identity(token, err);
-    if (code == HSMART_OK && !only_find)
+    if (code == HSMART_OK && what == START_ALL)
         code = hs_login_open_anchor(token, out_false_answer, err);
+    if (code == HSMART_OK)
+        hs_pool_set_limit(token);
     return code;
 }
 
 /* Other processes can make the answers of some tokens false: those are asked for again, a bounded number of times. The
- * turn makes them rare, this makes them harmless. */
+ * turn makes them rare, this makes them harmless. Nobody has a session of the token, so it can be restarted. */
 static enum hsmart_code
-start_until_true(struct hs_p11_token *token, bool restart, bool only_find, hsmart_err *err)
+start_until_true(struct hs_p11_token *token, bool restart, enum start what, hsmart_err *err)
 {
     enum hsmart_code code = HSMART_OK;
 
@@ -101,9 +111,7 @@ start_until_true(struct hs_p11_token *token, bool restart, bool only_find, hsmar
         bool false_answer = false;
         if (i > 0)
             hs_clock_sleep_ms(START_REST_MS * i + hs_random_below(START_REST_MS * 2));
-        if (i > 0 && hs_p11_module_restart(token->module, NULL) != HSMART_OK)
-            hs_log_detail(&token->log, "the module cannot be restarted: another token uses it");
-        code = start_once(token, restart && i == 0, only_find, &false_answer, err);
+        code = start_once(token, restart || i > 0, what, &false_answer, err);
         if (!false_answer)
             return code;
         hs_log_detail(&token->log, "asks the token again: what it answered can be another process's doing");
@@ -118,10 +126,22 @@ turn_begin_when_needed(const struct hs_p11_token *token, const char *module_path
 }
 
 enum hsmart_code
-hs_token_start(struct hs_p11_token *token, bool restart, hsmart_err *err)
+hs_token_restart(struct hs_p11_token *token, hsmart_err *err)
 {
     int turn = turn_begin_when_needed(token, token->module->path);
-    enum hsmart_code code = start_until_true(token, restart, false, err);
+    enum hsmart_code code = start_until_true(token, true, START_ALL, err);
+
+    hs_p11_turn_end(turn);
+    return code;
+}
+
+/* Without retries: what a false answer needs is the module restarted, and others are in it. */
+enum hsmart_code
+hs_token_relogin(struct hs_p11_token *token, hsmart_err *err)
+{
+    int turn = turn_begin_when_needed(token, token->module->path);
+    bool false_answer = false;
+    enum hsmart_code code = hs_login_open_anchor(token, &false_answer, err);
 
     hs_p11_turn_end(turn);
     return code;
@@ -141,7 +161,9 @@ token_new(const hsmart_token_options *options, struct hs_p11_token **out_token, 
     atomic_init(&token->reference_count, 1);
     token->log = (struct hs_log){options->log, options->log_arg};
     token->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_DEFAULT_MS;
-    code = hs_p11_uri_parse(options->uri, &token->uri, err);
+    code = hs_pool_new(token, options->max_sessions, err);
+    if (code == HSMART_OK)
+        code = hs_p11_uri_parse(options->uri, &token->uri, err);
     if (code == HSMART_OK)
         code = hs_strdup_or_null(options->uri, &token->uri_text, err);
     if (code == HSMART_OK)
@@ -165,6 +187,7 @@ token_free(struct hs_p11_token *token)
 {
     if (token == NULL)
         return;
+    hs_pool_free(token);
     hs_p11_module_close(token->module);
     hs_token_info_clear(&token->store);
     hs_pin_source_clear(&token->pin_source);
@@ -174,7 +197,6 @@ token_free(struct hs_p11_token *token)
     hs_string_free(token->name);
     hs_string_free(token->guard_directory);
     hs_string_free(token->identity);
-    hs_free(token->mechanisms);
     hs_free(token);
 }
 
@@ -186,7 +208,7 @@ asks_a_person(const struct hs_p11_token *token)
 }
 
 static enum hsmart_code
-load_and_find(struct hs_p11_token *token, const hsmart_token_options *options, bool only_find, hsmart_err *err)
+load_and_start(struct hs_p11_token *token, const hsmart_token_options *options, enum start what, hsmart_err *err)
 {
     int turn = turn_begin_when_needed(token, options->module);
     enum hsmart_code code = HSMART_OK;
@@ -194,7 +216,7 @@ load_and_find(struct hs_p11_token *token, const hsmart_token_options *options, b
     if (token->module == NULL)
         code = hs_p11_module_open(options->module, options->init_string, &token->log, &token->module, err);
     if (code == HSMART_OK)
-        code = start_until_true(token, false, only_find, err);
+        code = start_until_true(token, false, what, err);
     hs_p11_turn_end(turn);
     return code;
 }
@@ -207,21 +229,15 @@ hs_p11_token_open(const hsmart_token_options *options, struct hs_p11_token **out
 
     code = token_new(options, &token, err);
     if (code == HSMART_OK && asks_a_person(token))
-        code = load_and_find(token, options, true, err);
+        code = load_and_start(token, options, START_FIND_ONLY, err);
     if (code == HSMART_OK)
         code = hs_login_read_pin(token, err);
     if (code == HSMART_OK)
-        code = load_and_find(token, options, false, err);
-    if (code != HSMART_OK)
-        goto out;
-    code = hs_pool_open(token, options->max_sessions, err);
-    if (code != HSMART_OK) {
-        (void)token->module->p11->C_CloseSession(token->anchor);
-        goto out;
+        code = load_and_start(token, options, START_ALL, err);
+    if (code == HSMART_OK) {
+        *out_token = token;
+        token = NULL;
     }
-    *out_token = token;
-    return HSMART_OK;
-out:
     token_free(token);
     return code;
 }
@@ -236,11 +252,8 @@ hs_p11_token_ref(struct hs_p11_token *token)
 void
 hs_p11_token_unref(struct hs_p11_token *token)
 {
-    if (token == NULL || atomic_fetch_sub(&token->reference_count, 1) != 1)
-        return;
-    if (hs_token_check_fork(token, NULL) == HSMART_OK)
-        hs_pool_close(token);
-    token_free(token);
+    if (token != NULL && atomic_fetch_sub(&token->reference_count, 1) == 1)
+        token_free(token);
 }
 
 enum hsmart_code
@@ -287,20 +300,25 @@ hs_p11_token_get_quirks(const struct hs_p11_token *token)
 bool
 hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM_TYPE mechanism)
 {
-    for (size_t i = 0; i < token->mechanism_count; i++)
-        if (token->mechanisms[i] == mechanism)
+    for (size_t i = 0; i < token->store.info.mechanism_count; i++)
+        if (token->store.mechanisms[i] == mechanism)
             return true;
     return false;
 }
 
 enum hsmart_code
-hs_p11_token_pin_fd(const struct hs_p11_token *token, int *out_fd, hsmart_err *err)
+hs_p11_token_pin_fd(struct hs_p11_token *token, int *out_fd, hsmart_err *err)
 {
-    if (token->pin.data == NULL) {
-        *out_fd = -1;
-        return HSMART_OK;
-    }
-    return hs_pin_to_fd(&token->pin, out_fd, err);
+    struct hs_secret pin = {0};
+    int fd = -1;
+    enum hsmart_code code = hs_login_copy_pin(token, &pin, err);
+
+    if (code == HSMART_OK && pin.data != NULL)
+        code = hs_pin_to_fd(&pin, &fd, err);
+    if (code == HSMART_OK)
+        *out_fd = fd;
+    hs_secret_clear(&pin);
+    return code;
 }
 
 /* ---- The operator's word ---- */

@@ -23,8 +23,7 @@ HSMART_MUST_CHECK enum hsmart_code hs_p11_token_list_read(const hsmart_token_opt
 void hs_p11_token_list_free(hsmart_token_list *list);
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_init(const hsmart_token_options *options,
                                                      const hsmart_token_init_options *init, hsmart_err *err);
-HSMART_MUST_CHECK enum hsmart_code hs_p11_token_pin_fd(const struct hs_p11_token *token, int *out_fd,
-                                                       hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_pin_fd(struct hs_p11_token *token, int *out_fd, hsmart_err *err);
 
 const char *hs_p11_token_get_name(const struct hs_p11_token *token); /* for messages */
 const hsmart_token_info *hs_p11_token_get_info(const struct hs_p11_token *token);
@@ -37,7 +36,7 @@ bool hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM
 /* A session for the caller alone, opened when none is free and the limit is not reached, else waited for until
  * `timeout_ms` has passed (HSMART_TOKEN_BUSY). `read_write` sessions are never kept. Every session acquired is
  * released, by the thread that acquired it or another; one that is doubtful is closed then.
- * After a fork the child gets HSMART_TOKEN_FAILED: the token has to be opened anew there. */
+ * After a fork the child gets HSMART_FORKED: the token has to be opened anew there. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_acquire(struct hs_p11_token *token, bool read_write,
                                                         unsigned timeout_ms, struct hs_p11_session **out_session,
                                                         hsmart_err *err);
@@ -59,19 +58,20 @@ struct hs_p11_operation {
     enum hsmart_code (*check)(void *arg, hsmart_err *err);
     void *arg;
 };
-/* Runs the operation until it succeeds, the ladder ends or the token's timeout has passed. While the token is out of
- * order it fails at once with HSMART_TOKEN_UNAVAILABLE, but for one caller at a time, who probes it. */
+/* Runs the operation until it succeeds, the ladder ends or the token's timeout has passed (a call into the module that
+ * does not come back holds up its own request alone). While the token is out of order it fails at once with
+ * HSMART_TOKEN_UNAVAILABLE and the reason, but for one caller at a time, who probes it. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_request(struct hs_p11_token *token,
                                                         const struct hs_p11_operation *operation, hsmart_err *err);
 
 enum hs_rung {
-    HS_RUNG_STOP,        /* no retry: tell the operator */
+    HS_RUNG_NONE,        /* as they are; or, of what comes next: nothing helps, tell the operator */
     HS_RUNG_NEW_SESSION, /* the same again in a new session */
     HS_RUNG_LOGIN,       /* every session dropped, the anchor opened anew, one guarded login */
     HS_RUNG_RELOAD,      /* the module finalised and initialised, the token found again, one guarded login */
 };
-/* What to do after `rv`, for the `attempt`th time (0: the first failure) within one request. */
-enum hs_rung hs_p11_rung_after(CK_RV rv, unsigned attempt);
+/* What to do after `rv`, when `highest` has been tried within this request. */
+enum hs_rung hs_p11_rung_after(CK_RV rv, enum hs_rung highest);
 
 /* The PIN guard of the token that `options` name: its state, and an operator's word that one more try may be made. Never
  * logs in. `out_state_path` may be NULL. */
