@@ -85,7 +85,7 @@ add_header Cache-Control max-age=60;
 location = /redirect { return 302 /target; }
 location /slow/ { alias $dir/www/; limit_rate 1k; }
 location = /headers { default_type text/plain;
-  return 200 "agent=\$http_user_agent accept=\$http_accept expect=\$http_expect test=\$http_x_test cookie=\$http_cookie authorization=\$http_authorization protocol=\$server_protocol"; }
+  return 200 "method=\$request_method agent=\$http_user_agent accept=\$http_accept expect=\$http_expect test=\$http_x_test cookie=\$http_cookie authorization=\$http_authorization protocol=\$server_protocol"; }
 CONF
 configure() { # configure PORT…: ten of them
   cat <<CONF
