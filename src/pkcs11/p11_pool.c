@@ -193,14 +193,20 @@ close_one_idle(struct hs_p11_token *token)
     (void)pthread_cond_broadcast(&token->changed);
 }
 
+/* Time is up. `*out_rv` is what the token answered last, when it was asked. */
 static enum hsmart_code
-busy(struct hs_p11_token *token, unsigned timeout_ms, CK_RV *out_rv, hsmart_err *err)
+busy(const struct hs_p11_token *token, unsigned timeout_ms, CK_RV *out_rv, hsmart_err *err)
 {
-    *out_rv = CKR_SESSION_COUNT;
-    return hs_err_set(err, HSMART_TOKEN_BUSY,
-                      token->climbing ? "token \"%s\" was still being recovered after %u ms (%u sessions in use)"
-                                      : "token \"%s\" had no session free within %u ms (%u in use)",
-                      token->name, timeout_ms, token->busy_count);
+    const char *what = token->climbing ? "was still being recovered after" : "had no session free within";
+
+    if (*out_rv == CKR_OK) {
+        *out_rv = CKR_SESSION_COUNT;
+        return hs_err_set(err, HSMART_TOKEN_BUSY, "token \"%s\" %s %u ms (%u in use)", token->name, what, timeout_ms,
+                          token->busy_count);
+    }
+    (void)hs_ckr_set(err, *out_rv);
+    return hs_err_wrap(err, HSMART_TOKEN_BUSY, "token \"%s\" %s %u ms (%u in use)", token->name, what, timeout_ms,
+                       token->busy_count);
 }
 
 /* With the lock held. */
@@ -246,6 +252,7 @@ hs_pool_acquire(struct hs_p11_token *token, bool read_write, unsigned timeout_ms
 
     if (code != HSMART_OK)
         return code;
+    *out_rv = CKR_OK;
     (void)pthread_mutex_lock(&token->lock);
     code = take_session(token, read_write, timeout_ms, &session, out_rv, err);
     if (code == HSMART_OK)

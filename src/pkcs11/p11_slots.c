@@ -175,7 +175,12 @@ hs_slots_find(struct hs_p11_module *module, const struct hs_p11_uri *uri, struct
         CK_SLOT_INFO slot = {0};
         CK_TOKEN_INFO raw = {0};
         /* Luna shows placeholder slots, and a token may have just gone: not there is not an error. */
-        if (p11->C_GetSlotInfo(slots[i], &slot) != CKR_OK || p11->C_GetTokenInfo(slots[i], &raw) != CKR_OK)
+        CK_RV rv = p11->C_GetSlotInfo(slots[i], &slot);
+        if (rv == CKR_OK)
+            rv = p11->C_GetTokenInfo(slots[i], &raw);
+        if (rv != CKR_OK && rv != CKR_TOKEN_NOT_PRESENT)
+            found.silent_rv = rv;
+        if (rv != CKR_OK)
             continue;
         if (uri != NULL && !hs_p11_uri_matches_token(uri, &module->info, slots[i], &slot, &raw))
             continue;
@@ -199,24 +204,29 @@ hs_slots_clear(struct found_tokens *found)
     *found = (struct found_tokens){0};
 }
 
-/* "prod" (serial 1234), … */
-static void
+/* "prod" (serial 1234), an uninitialised one, … */
+static enum hsmart_code
 describe_tokens(const struct found_tokens *found, struct hs_buf *out)
 {
     char label[33], serial[17];
+    enum hsmart_code code = HSMART_OK;
 
-    for (size_t i = 0; i < found->count && i < TOLD_TOKENS_MAX; i++) {
+    for (size_t i = 0; i < found->count && i < TOLD_TOKENS_MAX && code == HSMART_OK; i++) {
         const CK_TOKEN_INFO *raw = &found->tokens[i].raw;
+        bool is_set_up = (raw->flags & CKF_TOKEN_INITIALIZED) != 0;
         copy_padded(raw->label, sizeof raw->label, label);
         copy_padded(raw->serialNumber, sizeof raw->serialNumber, serial);
-        bool is_set_up = (raw->flags & CKF_TOKEN_INITIALIZED) != 0;
-        if (hs_buf_append_format(out, NULL, is_set_up ? "%s\"%s\" (serial %s)" : "%san uninitialised one",
-                                 i > 0 ? ", " : "", label, serial) != HSMART_OK)
-            return;
+        code = hs_buf_append_format(out, NULL, is_set_up ? "%s\"%s\" (serial %s)" : "%san uninitialised one",
+                                    i > 0 ? ", " : "", label, serial);
     }
-    if (found->count > TOLD_TOKENS_MAX &&
-        hs_buf_append_format(out, NULL, " and %zu more", found->count - TOLD_TOKENS_MAX) != HSMART_OK)
-        hs_buf_clear(out);
+    if (found->count > TOLD_TOKENS_MAX && code == HSMART_OK)
+        code = hs_buf_append_format(out, NULL, " and %zu more", found->count - TOLD_TOKENS_MAX);
+    if (found->silent_rv != CKR_OK && code == HSMART_OK) {
+        const struct hs_ckr_row *row = hs_ckr_row_of(found->silent_rv);
+        code = hs_buf_append_format(out, NULL, "%sone that answers %s (%s)", found->count > 0 ? ", " : "",
+                                    row->name != NULL ? row->name : "a code of its own", row->words);
+    }
+    return code;
 }
 
 static enum hsmart_code
@@ -225,17 +235,19 @@ token_absent(struct hs_p11_module *module, const char *uri_text, hsmart_err *err
     struct found_tokens all = {0};
     struct hs_buf there = {0};
 
-    if (hs_slots_find(module, NULL, &all, NULL) == HSMART_OK)
-        describe_tokens(&all, &there);
+    /* What cannot be told is left out: the error is another one. */
+    if (hs_slots_find(module, NULL, &all, NULL) != HSMART_OK || describe_tokens(&all, &there) != HSMART_OK)
+        hs_buf_clear(&there);
     if (uri_text == NULL)
-        (void)hs_err_set(err, HSMART_TOKEN_ABSENT, "the module \"%s\" shows no initialised token", module->path);
+        (void)hs_err_set(err, HSMART_TOKEN_ABSENT, "the module \"%s\" shows no initialised token%s%s", module->path,
+                         there.len > 0 ? ", but " : "", hs_buf_text(&there));
     else if (there.len > 0)
         (void)hs_err_set(err, HSMART_TOKEN_ABSENT, "no token matches %s: the module shows %s", uri_text,
                          hs_buf_text(&there));
     else
         (void)hs_err_set(err, HSMART_TOKEN_ABSENT, "no token matches %s: the module \"%s\" shows none at all", uri_text,
                          module->path);
-    if (there.len == 0)
+    if (all.count == 0)
         hs_err_hint(err, "check the module's own configuration and environment (SoftHSM2: SOFTHSM2_CONF), the device "
                          "and its connection");
     hs_buf_clear(&there);
@@ -248,7 +260,8 @@ token_ambiguous(const struct found_tokens *found, const char *uri_text, hsmart_e
 {
     struct hs_buf there = {0};
 
-    describe_tokens(found, &there);
+    if (describe_tokens(found, &there) != HSMART_OK)
+        hs_buf_clear(&there);
     if (uri_text != NULL)
         (void)hs_err_set(err, HSMART_TOKEN_AMBIGUOUS, "several tokens match %s: %s", uri_text, hs_buf_text(&there));
     else

@@ -307,11 +307,11 @@ hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM_TYPE
 }
 
 enum hsmart_code
-hs_p11_token_pin_fd(struct hs_p11_token *token, int *out_fd, hsmart_err *err)
+hs_p11_token_pin_fd(const struct hs_p11_token *token, int *out_fd, hsmart_err *err)
 {
     struct hs_secret pin = {0};
     int fd = -1;
-    enum hsmart_code code = hs_login_copy_pin(token, &pin, err);
+    enum hsmart_code code = hs_login_copy_pin((struct hs_p11_token *)(uintptr_t)token, &pin, err); /* its lock */
 
     if (code == HSMART_OK && pin.data != NULL)
         code = hs_pin_to_fd(&pin, &fd, err);

@@ -23,7 +23,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_p11_token_list_read(const hsmart_token_opt
 void hs_p11_token_list_free(hsmart_token_list *list);
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_init(const hsmart_token_options *options,
                                                      const hsmart_token_init_options *init, hsmart_err *err);
-HSMART_MUST_CHECK enum hsmart_code hs_p11_token_pin_fd(struct hs_p11_token *token, int *out_fd, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_pin_fd(const struct hs_p11_token *token, int *out_fd,
+                                                       hsmart_err *err);
 
 const char *hs_p11_token_get_name(const struct hs_p11_token *token); /* for messages */
 const hsmart_token_info *hs_p11_token_get_info(const struct hs_p11_token *token);

@@ -42,6 +42,37 @@ read_pin(const char *source_text, const char *question, struct hs_secret *out_pi
     return code;
 }
 
+/* Without blanks at its end; a label need not be ASCII, nor even UTF-8: messages take care of that. */
+static int
+label_len(const CK_TOKEN_INFO *raw)
+{
+    size_t len = LABEL_LEN;
+
+    while (len > 0 && (raw->label[len - 1] == ' ' || raw->label[len - 1] == 0))
+        len--;
+    return (int)len;
+}
+
+/* The officer's PIN is given once, too: what its last try locks, nobody opens again. */
+static enum hsmart_code
+check_may_be_set_up(const CK_TOKEN_INFO *raw, bool reinitialize, hsmart_err *err)
+{
+    if (!(raw->flags & CKF_TOKEN_INITIALIZED))
+        return HSMART_OK;
+    if (!reinitialize)
+        return hs_err_set(err, HSMART_TOKEN_EXISTS, "the token is initialised already, with the label \"%.*s\"",
+                          label_len(raw), (const char *)raw->label);
+    if (raw->flags & CKF_SO_PIN_LOCKED)
+        return hs_err_set(err, HSMART_PIN_LOCKED, "the token reports that its security officer's PIN is locked");
+    if (raw->flags & CKF_SO_PIN_FINAL_TRY) {
+        (void)hs_err_set(err, HSMART_PIN_GUARDED, "the security officer's PIN was not tried: the token reports that one "
+                                                  "more wrong PIN locks it");
+        hs_err_hint(err, "log in as the security officer with the vendor's tool, which clears the counter");
+        return HSMART_PIN_GUARDED;
+    }
+    return HSMART_OK;
+}
+
 static enum hsmart_code
 choose_token(const hsmart_token_options *options, const hsmart_token_init_options *init, struct set_up *set_up,
              hsmart_err *err)
@@ -63,9 +94,7 @@ choose_token(const hsmart_token_options *options, const hsmart_token_init_option
         code = hs_err_set(err, HSMART_TOKEN_AMBIGUOUS, "several tokens match %s", options->uri);
     } else {
         set_up->found = found.tokens[0];
-        if ((set_up->found.raw.flags & CKF_TOKEN_INITIALIZED) && !init->reinitialize)
-            code = hs_err_set(err, HSMART_TOKEN_EXISTS, "the token is initialised already, with the label \"%.32s\"",
-                              set_up->found.raw.label);
+        code = check_may_be_set_up(&set_up->found.raw, init->reinitialize, err);
     }
     hs_slots_clear(&found);
     return code;
@@ -89,8 +118,8 @@ check_pin_lengths(const struct set_up *set_up, hsmart_err *err)
     return HSMART_OK;
 }
 
-/* Initialising may give the token another slot, so it is found by its new label; of several, the one that was not there
- * before cannot be told, but the label was chosen a moment ago. */
+/* Initialising may give the token another slot and serial, so it is found by its new label; of several, it is the one
+ * whose user PIN is not set yet. */
 static enum hsmart_code
 find_by_label(struct set_up *set_up, hsmart_err *err)
 {

@@ -31,6 +31,7 @@ struct found_token {
 struct found_tokens {
     struct found_token *tokens;
     size_t count;
+    CK_RV silent_rv; /* why a slot does not tell what is in it; CKR_OK: all do */
 };
 /* Every token that the URI matches, or all with NULL. */
 HSMART_MUST_CHECK enum hsmart_code hs_slots_find(struct hs_p11_module *module, const struct hs_p11_uri *uri,
