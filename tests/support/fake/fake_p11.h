@@ -74,6 +74,7 @@ struct fake_p11 {
     CK_ULONG signature_len; /* each signature is so many bytes of 0x5a */
     bool read_write_only;   /* refuses read-only sessions with CKR_FUNCTION_FAILED */
     unsigned session_limit; /* then CKR_SESSION_COUNT; 0: none */
+    bool forks_in_initialize; /* as modules do that start a helper */
 
     /* What it saw. */
     unsigned calls[FAKE_FUNCTION_COUNT];
