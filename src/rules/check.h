@@ -10,6 +10,7 @@ enum hs_severity { HS_SEVERITY_ERROR, HS_SEVERITY_WARNING };
 struct hs_rule {
     const char *code;
     enum hs_severity severity;
+    const char *good;   /* what holds when nothing is wrong */
     const char *title;  /* what is wrong, in general */
     const char *cure;
     const char *source; /* RFC and section, or the specification's page */

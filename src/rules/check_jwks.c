@@ -19,7 +19,7 @@ struct bytes_member {
 /* One entry of the set, taken apart as far as that goes. */
 struct key_view {
     const hs_json_value *value;
-    char name[HS_EXCERPT_MAX + 32]; /* for messages: key 2 ("ehr-2026") */
+    char name[sizeof((struct hs_excerpt *)NULL)->text + 32]; /* for messages: key 2 ("ehr-2026") */
     const char *kty;                /* NULL: no string */
     bool rsa, ec;
     const char *crv;

@@ -99,7 +99,7 @@ format_text(const struct hs_report *report, struct hs_buf *out, hsmart_err *err)
         if (has_finding || !(was_applied || is_among(rule->code, report->skipped, report->skipped_count)))
             continue;
         put_mark(&text, was_applied ? MARK_OK : MARK_SKIPPED, rule->code);
-        text_put(&text, "%s%s\n", was_applied ? "not so: " : "not checked: ", rule->title);
+        text_put(&text, "%s%s\n", was_applied ? "" : "not checked: ", rule->good);
     }
     text_put(&text, "%zu %s, %zu %s, %zu rules applied, %zu skipped\n", report->error_count,
              report->error_count == 1 ? "error" : "errors", report->warning_count,
