@@ -562,22 +562,59 @@ a_call_that_hangs_holds_up_nobody_beyond_the_deadline(void **state)
     hs_p11_token_unref(crowd.token);
 }
 
+/* One session takes its time to close. */
+static CK_C_CloseSession fakes_close;
+static CK_SESSION_HANDLE slow_session;
+static atomic_int slow_close_step;
+
+static CK_RV
+close_slowly(CK_SESSION_HANDLE handle)
+{
+    if (handle != slow_session)
+        return fakes_close(handle);
+    atomic_store(&slow_close_step, 1);
+    hs_clock_sleep_ms(300);
+    CK_RV rv = fakes_close(handle);
+    atomic_store(&slow_close_step, 2);
+    return rv;
+}
+
+struct lent {
+    struct hs_p11_token *token;
+    struct hs_p11_session *session;
+};
+
+static void *
+give_back(void *arg)
+{
+    struct lent *lent = arg;
+
+    hs_p11_token_release(lent->token, lent->session);
+    return NULL;
+}
+
 static void
 a_session_being_closed_is_a_call_into_the_module(void **state)
 {
-    struct crowd crowd = {.token = token};
+    struct lent lent = {.token = token};
     unsigned wrong = 1;
-    const struct hs_p11_operation operation = {run_sign_init, check_some, &wrong};
+    const struct hs_p11_operation operation = {run_sign, check_some, &wrong};
     pthread_t thread;
 
     (void)state;
-    fake->sleep_ms[FAKE_CLOSE_SESSION] = 100;
-    assert_int_equal(pthread_create(&thread, NULL, sign_slowly, &crowd), 0);
-    while (fake->calls[FAKE_CLOSE_SESSION] == 0)
+    assert_int_equal(hs_p11_token_acquire(token, false, 100, &lent.session, NULL), HSMART_OK);
+    lent.session->doubtful = true;
+    slow_session = lent.session->handle;
+    atomic_store(&slow_close_step, 0);
+    fakes_close = fake->functions->C_CloseSession;
+    fake->functions->C_CloseSession = close_slowly;
+    assert_int_equal(pthread_create(&thread, NULL, give_back, &lent), 0);
+    while (atomic_load(&slow_close_step) == 0)
         hs_clock_sleep_ms(1);
     assert_int_equal(hs_p11_token_request(token, &operation, NULL), HSMART_OK); /* restarts the module */
-    assert_int_equal(atomic_load(&crowd.met), 2);
+    assert_int_equal(atomic_load(&slow_close_step), 2);
     assert_int_equal(pthread_join(thread, NULL), 0);
+    fake->functions->C_CloseSession = fakes_close;
 }
 
 /* ---- The pool under pressure ---- */
