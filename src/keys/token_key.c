@@ -5,6 +5,7 @@
 
 #include "err.h"
 #include "key_policy.h"
+#include "p11_ckr.h"
 #include "p11_mechanism.h"
 #include "p11_uri.h"
 #include "text.h"
@@ -52,6 +53,28 @@ value_of(const struct hs_p11_attribute *attribute)
     return attribute->reported ? hs_span_buf(&attribute->value) : (struct hs_span){0};
 }
 
+/* Every key has a type. A token that does not tell it for a reason of its own (throttled, lost, out of order) is in
+ * trouble; it says nothing of the key. */
+static enum hsmart_code
+check_was_read(struct hs_p11_session *session, const struct hs_p11_attribute *key_type, hsmart_err *err)
+{
+    if (key_type->reported || hs_ckr_row_of(key_type->rv)->class == HS_CKR_ATTRIBUTE)
+        return HSMART_OK;
+    session->last_rv = key_type->rv;
+    return hs_ckr_set(err, key_type->rv);
+}
+
+/* Before "no such private key" is believed: a login that somebody ended hides them all. */
+static enum hsmart_code
+check_is_logged_in(const struct hs_p11_token *token, struct hs_p11_session *session, hsmart_err *err)
+{
+    if (!hs_p11_token_logs_in(token) || !hs_p11_session_is_public(session))
+        return HSMART_OK;
+    session->last_rv = CKR_USER_NOT_LOGGED_IN;
+    session->doubtful = true;
+    return hs_ckr_set(err, CKR_USER_NOT_LOGGED_IN);
+}
+
 /* Public key objects, all of them or those with this id. */
 static enum hsmart_code
 public_list_read(struct hs_p11_session *session, const struct hs_span *id, struct public_list *out_list,
@@ -76,6 +99,8 @@ public_list_read(struct hs_p11_session *session, const struct hs_span *id, struc
         for (size_t i = 0; i < PUBLIC_COUNT; i++)
             object->attributes[i].type = public_types[i];
         code = hs_p11_session_read(session, objects[list.count], object->attributes, PUBLIC_COUNT, err);
+        if (code == HSMART_OK)
+            code = check_was_read(session, &object->attributes[PUBLIC_KEY_TYPE], err);
         if (code != HSMART_OK) {
             list.count++;
             goto out;
@@ -515,12 +540,14 @@ read_private_attributes(struct hs_p11_session *session, struct hs_p11_object obj
                         struct hs_p11_attribute attributes[PRIVATE_MAX], hsmart_err *err)
 {
     size_t count = PRIVATE_PLAIN_COUNT + hs_policy_row_count;
+    enum hsmart_code code;
 
     if (count > PRIVATE_MAX)
         return hs_err_set(err, HSMART_INTERNAL, "the policy has more rows than there is room for");
     for (size_t i = 0; i < count; i++)
         attributes[i].type = i < PRIVATE_PLAIN_COUNT ? private_types[i] : hs_policy_rows[i - PRIVATE_PLAIN_COUNT].type;
-    return hs_p11_session_read(session, object, attributes, count, err);
+    code = hs_p11_session_read(session, object, attributes, count, err);
+    return code == HSMART_OK ? check_was_read(session, &attributes[PRIVATE_KEY_TYPE], err) : code;
 }
 
 /* A public key object on its own: a half pair, listed so that nobody searches for it. */
@@ -701,6 +728,8 @@ run_reading(void *arg, struct hs_p11_session *session, hsmart_err *err)
 
     key_list_clear(&reading->list);
     code = hs_p11_session_find(session, CKO_PRIVATE_KEY, attributes, attribute_count, &objects, &count, err);
+    if (code == HSMART_OK && count == 0)
+        code = check_is_logged_in(reading->token, session, err);
     if (code != HSMART_OK)
         goto out;
     bool with_halves = attribute_count == 0 || count == 0;
@@ -891,6 +920,8 @@ hs_token_key_find_again(struct hs_p11_token *token, struct hs_p11_session *sessi
     size_t attribute_count = wish_template(&wish, attributes);
 
     code = hs_p11_session_find(session, CKO_PRIVATE_KEY, attributes, attribute_count, &objects, &count, err);
+    if (code == HSMART_OK && count == 0)
+        code = check_is_logged_in(token, session, err);
     if (code != HSMART_OK)
         goto out;
     if (count != 1) {
@@ -899,10 +930,13 @@ hs_token_key_find_again(struct hs_p11_token *token, struct hs_p11_session *sessi
         goto out;
     }
     code = read_one_private(token, session, objects[0], NULL, &key, err);
+    if (code == HSMART_OK && key->jwk.pkey == NULL)
+        code = hs_err_set(err, HSMART_KEY_UNUSABLE, "it cannot be told whether it is still the same key: %s",
+                          key->info.problem_text);
     if (code == HSMART_OK && !hs_jwk_same_key(&key->jwk, identity->jwk))
         code = hs_err_set(err, HSMART_KEY_MISMATCH,
                           "another key stands on the token under the same name: its thumbprint is \"%s\"",
-                          key->jwk.pkey != NULL ? key->jwk.thumbprint : "unknown");
+                          key->jwk.thumbprint);
     if (code == HSMART_OK)
         *out_handle = objects[0].handle;
 out:

@@ -80,6 +80,15 @@ hs_p11_session_find(struct hs_p11_session *session, CK_OBJECT_CLASS class, const
     return code;
 }
 
+bool
+hs_p11_session_is_public(struct hs_p11_session *session)
+{
+    CK_SESSION_INFO info;
+
+    return session->p11->C_GetSessionInfo(session->handle, &info) == CKR_OK &&
+           (info.state == CKS_RO_PUBLIC_SESSION || info.state == CKS_RW_PUBLIC_SESSION);
+}
+
 /* ---- Reading ---- */
 
 /* Private key material. Asking for it is a defect of ours, whatever the token would answer. */

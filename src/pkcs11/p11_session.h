@@ -27,6 +27,9 @@ HSMART_MUST_CHECK enum hsmart_code hs_p11_session_find(struct hs_p11_session *se
                                                        struct hs_p11_object **out_objects, size_t *out_count,
                                                        hsmart_err *err);
 
+/* Whether the token says that nobody is logged in: private objects are not to be found then. */
+bool hs_p11_session_is_public(struct hs_p11_session *session);
+
 /* One attribute to read, and how the token answered. */
 struct hs_p11_attribute {
     CK_ATTRIBUTE_TYPE type;

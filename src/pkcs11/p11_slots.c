@@ -161,6 +161,21 @@ read_slot_list(CK_FUNCTION_LIST *p11, CK_SLOT_ID **out_slots, CK_ULONG *out_coun
     return HSMART_OK;
 }
 
+/* Luna shows placeholder slots, and a token may have just gone: not there is not an error. Any other failure is given a
+ * second chance, since it would make a token that is there look absent. */
+static CK_RV
+read_slot(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, CK_SLOT_INFO *out_slot, CK_TOKEN_INFO *out_raw)
+{
+    CK_RV rv = CKR_GENERAL_ERROR;
+
+    for (int i = 0; i < 2 && rv != CKR_OK && rv != CKR_TOKEN_NOT_PRESENT; i++) {
+        rv = p11->C_GetSlotInfo(slot, out_slot);
+        if (rv == CKR_OK)
+            rv = p11->C_GetTokenInfo(slot, out_raw);
+    }
+    return rv;
+}
+
 enum hsmart_code
 hs_slots_find(struct hs_p11_module *module, const struct hs_p11_uri *uri, struct found_tokens *out_found,
               hsmart_err *err)
@@ -174,10 +189,7 @@ hs_slots_find(struct hs_p11_module *module, const struct hs_p11_uri *uri, struct
     for (CK_ULONG i = 0; i < slot_count && code == HSMART_OK; i++) {
         CK_SLOT_INFO slot = {0};
         CK_TOKEN_INFO raw = {0};
-        /* Luna shows placeholder slots, and a token may have just gone: not there is not an error. */
-        CK_RV rv = p11->C_GetSlotInfo(slots[i], &slot);
-        if (rv == CKR_OK)
-            rv = p11->C_GetTokenInfo(slots[i], &raw);
+        CK_RV rv = read_slot(p11, slots[i], &slot, &raw);
         if (rv != CKR_OK && rv != CKR_TOKEN_NOT_PRESENT)
             found.silent_rv = rv;
         if (rv != CKR_OK)
@@ -223,8 +235,10 @@ describe_tokens(const struct found_tokens *found, struct hs_buf *out)
         code = hs_buf_append_format(out, NULL, " and %zu more", found->count - TOLD_TOKENS_MAX);
     if (found->silent_rv != CKR_OK && code == HSMART_OK) {
         const struct hs_ckr_row *row = hs_ckr_row_of(found->silent_rv);
+        char number[32];
+        (void)snprintf(number, sizeof number, "0x%lx", found->silent_rv);
         code = hs_buf_append_format(out, NULL, "%sone that answers %s (%s)", found->count > 0 ? ", " : "",
-                                    row->name != NULL ? row->name : "a code of its own", row->words);
+                                    row->name != NULL ? row->name : number, row->words);
     }
     return code;
 }

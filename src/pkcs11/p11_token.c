@@ -298,6 +298,12 @@ hs_p11_token_get_quirks(const struct hs_p11_token *token)
 }
 
 bool
+hs_p11_token_logs_in(const struct hs_p11_token *token)
+{
+    return token->pin_source.kind != NULL;
+}
+
+bool
 hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM_TYPE mechanism)
 {
     for (size_t i = 0; i < token->store.info.mechanism_count; i++)

@@ -31,6 +31,7 @@ const hsmart_token_info *hs_p11_token_get_info(const struct hs_p11_token *token)
 const CK_TOKEN_INFO *hs_p11_token_get_raw_info(const struct hs_p11_token *token);
 const struct hs_log *hs_p11_token_get_log(const struct hs_p11_token *token);
 unsigned hs_p11_token_get_quirks(const struct hs_p11_token *token);
+bool hs_p11_token_logs_in(const struct hs_p11_token *token); /* it was given a PIN source */
 /* By the mechanism list, read once; a hint, not a promise. */
 bool hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM_TYPE mechanism);
 
