@@ -9,3 +9,9 @@ target_include_directories(hs_test_support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/su
 target_compile_definitions(hs_test_support PUBLIC FAKE_P11_MODULE="$<TARGET_FILE:fake_p11>")
 target_link_libraries(hs_test_support PUBLIC hs_pkcs11 PkgConfig::CMOCKA PRIVATE hs_warnings)
 add_dependencies(hs_test_support fake_p11)
+
+# A module that stands in front of a real one and breaks it.
+add_library(hsmart_fault MODULE ${CMAKE_CURRENT_SOURCE_DIR}/support/fault/fault_module.c)
+target_include_directories(hsmart_fault PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/support/fault)
+target_link_libraries(hsmart_fault PRIVATE PkgConfig::P11KIT Threads::Threads ${CMAKE_DL_LIBS} hs_warnings)
+target_compile_definitions(hsmart_fault PRIVATE _POSIX_C_SOURCE=200809L)

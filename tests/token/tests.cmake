@@ -10,3 +10,22 @@ add_executable(one_shots ${CMAKE_CURRENT_SOURCE_DIR}/token/one_shots.c)
 target_link_libraries(one_shots PRIVATE hs_test_support hs_pkcs11 hs_base PkgConfig::CMOCKA hs_warnings)
 hs_script_test(token one_shots COMMAND one_shots 8 10 hsmart)
 hs_script_test(token one_shots_renamed COMMAND one_shots 8 10 renamed)
+
+# Faults, injected into a real token.
+add_library(hs_fault_token STATIC ${CMAKE_CURRENT_SOURCE_DIR}/token/fault_token.c)
+target_include_directories(hs_fault_token PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/token
+                                                 PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/support/fault)
+target_compile_definitions(hs_fault_token PUBLIC HSMART_FAULT="$<TARGET_FILE:hsmart_fault>")
+target_link_libraries(hs_fault_token PUBLIC hs_api hs_test_support PkgConfig::CMOCKA PRIVATE hs_warnings)
+add_dependencies(hs_fault_token hsmart_fault)
+
+# hs_fault_program(NAME): tests/token/test_NAME.c on such a token.
+function(hs_fault_program name)
+  add_executable(test_${name} ${CMAKE_CURRENT_SOURCE_DIR}/token/test_${name}.c)
+  target_link_libraries(test_${name} PRIVATE hs_fault_token hs_warnings)
+endfunction()
+
+hs_fault_program(fault_codes)
+foreach(operation sign find open)
+  hs_script_test(token fault-codes-${operation} COMMAND test_fault_codes ${operation})
+endforeach()

@@ -1,8 +1,11 @@
 /* A PKCS#11 module that stands in front of a real one and breaks it by rules.
  *
- *   HSMART_FAULT_MODULE  the real module
- *   HSMART_FAULT_RULES   a file of rules, read again whenever it changes
- *   HSMART_FAULT_LOG     optional: one line per intercepted call, "C_Sign 3 0x0"
+ *   HSMART_FAULT_MODULE        the real module
+ *   HSMART_FAULT_RULES         a file of rules, read again whenever it changes; tests in the same process set them
+ *                              directly (fault.h)
+ *   HSMART_FAULT_LOG           optional: one line per intercepted call, "C_Sign 3 0x0"
+ *   HSMART_FAULT_MANUFACTURER  optional: what the module and its tokens name as their manufacturer, so that no row of
+ *                              the quirk table fits them
  *
  * A rule is a line "FUNCTION CALLS ACTION…". CALLS counts the calls of that function since the rules were last read:
  * "3", "2-5", "4-" or "*". Actions:
@@ -18,13 +21,19 @@
  *   noattr=TYPE   C_GetAttributeValue: this attribute is not reported
  *   attrrv=CODE   with noattr: answered with this code instead of CKR_ATTRIBUTE_TYPE_INVALID
  *   hide=TYPE     C_GetMechanismList: this mechanism is left out; C_SignInit refuses it
+ *   flags=BITS    C_GetTokenInfo: these flags are set, too
+ *   sessions=N    C_GetTokenInfo: this many sessions are reported as the most there can be
+ *   limit=N       C_OpenSession: CKR_SESSION_COUNT (or rv=CODE) while N are open
  *   chance=N      the rule only applies to one call in N, by a seeded generator
  *   seed=N        starts that generator
  * "#" starts a comment. A line that is not understood aborts: a test whose fault never happens proves nothing. */
 #define _GNU_SOURCE
+#include "fault.h"
+
 #include <dlfcn.h>
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -50,19 +59,22 @@ enum action_bits {
     DO_RAWPOINT = 1 << 9,
     DO_NOATTR = 1 << 10,
     DO_HIDE = 1 << 11,
+    DO_FLAGS = 1 << 12,
+    DO_SESSIONS = 1 << 13,
+    DO_LIMIT = 1 << 14,
 };
 
 struct rule {
     char function[40];
     unsigned long first, last;
     unsigned actions;
-    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, chance;
+    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, flags, sessions, limit, chance;
 };
 
 /* What a call has to do, by all the rules that fit it together. */
 struct plan {
     unsigned actions;
-    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism;
+    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, flags, sessions, limit;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -73,6 +85,8 @@ static size_t rule_count;
 static struct timespec rules_changed;
 static off_t rules_size = -1;
 static ino_t rules_inode;
+static bool rules_are_set; /* by hs_fault_set_rules: no file is read any more */
+static atomic_long open_sessions;
 static uint64_t generator = 1;
 static struct {
     char function[40];
@@ -130,7 +144,8 @@ parse_action(const char *word, struct rule *rule)
     } numbers[] = {{"rv=", DO_RV, &rule->rv},           {"after=", DO_AFTER, &rule->rv},
                    {"sleep=", 0, &rule->sleep_ms},      {"noattr=", DO_NOATTR, &rule->attribute},
                    {"attrrv=", 0, &rule->attribute_rv}, {"hide=", DO_HIDE, &rule->mechanism},
-                   {"chance=", 0, &rule->chance}};
+                   {"flags=", DO_FLAGS, &rule->flags},          {"sessions=", DO_SESSIONS, &rule->sessions},
+                   {"limit=", DO_LIMIT, &rule->limit},          {"chance=", 0, &rule->chance}};
 
     for (size_t i = 0; i < COUNT_OF(flags); i++) {
         if (strcmp(word, flags[i].word) == 0) {
@@ -183,7 +198,7 @@ read_rules_when_changed(void)
     struct stat status;
     char line[256];
 
-    if (path == NULL || stat(path, &status) != 0)
+    if (rules_are_set || path == NULL || stat(path, &status) != 0)
         return;
     if (status.st_size == rules_size && status.st_ino == rules_inode &&
         status.st_mtim.tv_sec == rules_changed.tv_sec && status.st_mtim.tv_nsec == rules_changed.tv_nsec)
@@ -199,6 +214,42 @@ read_rules_when_changed(void)
     while (fgets(line, sizeof line, file) != NULL)
         parse_rule(line);
     (void)fclose(file);
+}
+
+void
+hs_fault_set_rules(const char *text)
+{
+    char copy[4096], *rest = NULL;
+
+    if (strlen(text) >= sizeof copy)
+        give_up("too long", text);
+    strcpy(copy, text);
+    pthread_mutex_lock(&lock);
+    rules_are_set = true;
+    rule_count = 0;
+    memset(counters, 0, sizeof counters);
+    for (char *line = strtok_r(copy, "\n;", &rest); line != NULL; line = strtok_r(NULL, "\n;", &rest))
+        parse_rule(line);
+    pthread_mutex_unlock(&lock);
+}
+
+unsigned long
+hs_fault_count_calls(const char *function)
+{
+    unsigned long count = 0;
+
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < COUNT_OF(counters); i++)
+        if (strcmp(counters[i].function, function) == 0)
+            count = counters[i].count;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+long
+hs_fault_open_sessions(void)
+{
+    return atomic_load(&open_sessions);
 }
 
 static unsigned long
@@ -259,6 +310,11 @@ plan_call(const char *function)
         }
         if (rule->actions & DO_HIDE)
             plan.mechanism = rule->mechanism;
+        if (rule->actions & DO_LIMIT)
+            plan.limit = rule->limit;
+        if (rule->actions & DO_SESSIONS)
+            plan.sessions = rule->sessions;
+        plan.flags |= rule->flags;
     }
     log_call(function, call, &plan);
     pthread_mutex_unlock(&lock);
@@ -278,8 +334,9 @@ disturb(const struct plan *plan, CK_SESSION_HANDLE session)
 
     if (plan->actions & DO_LOGOUT)
         (void)real->C_Logout(session);
-    if ((plan->actions & DO_CLOSEALL) && real->C_GetSessionInfo(session, &info) == CKR_OK)
-        (void)real->C_CloseAllSessions(info.slotID);
+    if ((plan->actions & DO_CLOSEALL) && real->C_GetSessionInfo(session, &info) == CKR_OK &&
+        real->C_CloseAllSessions(info.slotID) == CKR_OK)
+        atomic_store(&open_sessions, 0);
 }
 
 /* A function that is only failed, slowed or disturbed: the real call between two ifs. */
@@ -295,17 +352,10 @@ disturb(const struct plan *plan, CK_SESSION_HANDLE session)
     }
 
 BREAK(C_Initialize, (void *args), (args), 0)
-BREAK(C_Finalize, (void *reserved), (reserved), 0)
-BREAK(C_GetInfo, (CK_INFO * info), (info), 0)
 BREAK(C_GetSlotList, (CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count), (present, slots, count), 0)
 BREAK(C_GetSlotInfo, (CK_SLOT_ID slot, CK_SLOT_INFO *info), (slot, info), 0)
-BREAK(C_GetTokenInfo, (CK_SLOT_ID slot, CK_TOKEN_INFO *info), (slot, info), 0)
 BREAK(C_InitToken, (CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG len, CK_UTF8CHAR *label), (slot, pin, len, label), 0)
 BREAK(C_InitPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG len), (session, pin, len), session)
-BREAK(C_OpenSession,
-      (CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *session),
-      (slot, flags, application, notify, session), 0)
-BREAK(C_CloseSession, (CK_SESSION_HANDLE session), (session), 0)
 BREAK(C_GetSessionInfo, (CK_SESSION_HANDLE session, CK_SESSION_INFO *info), (session, info), session)
 BREAK(C_Login, (CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len),
       (session, user, pin, len), session)
@@ -322,6 +372,89 @@ BREAK(C_GenerateKeyPair,
       (session, mechanism, public_template, public_count, private_template, private_count, public_key, private_key),
       session)
 BREAK(C_DestroyObject, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object), (session, object), session)
+
+static CK_RV
+broken_C_Finalize(void *reserved)
+{
+    struct plan plan = plan_call("C_Finalize");
+
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = real->C_Finalize(reserved);
+    if (rv == CKR_OK)
+        atomic_store(&open_sessions, 0);
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+static CK_RV
+broken_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *session)
+{
+    struct plan plan = plan_call("C_OpenSession");
+
+    if ((plan.actions & DO_LIMIT) && atomic_load(&open_sessions) >= (long)plan.limit)
+        return (plan.actions & DO_RV) ? plan.rv : CKR_SESSION_COUNT;
+    if ((plan.actions & DO_RV) && !(plan.actions & DO_LIMIT))
+        return plan.rv;
+    CK_RV rv = real->C_OpenSession(slot, flags, application, notify, session);
+    if (rv == CKR_OK)
+        atomic_fetch_add(&open_sessions, 1);
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+static CK_RV
+broken_C_CloseSession(CK_SESSION_HANDLE session)
+{
+    struct plan plan = plan_call("C_CloseSession");
+
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = real->C_CloseSession(session);
+    if (rv == CKR_OK)
+        atomic_fetch_sub(&open_sessions, 1);
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+static void
+disguise(CK_UTF8CHAR *manufacturer, size_t len)
+{
+    const char *name = getenv("HSMART_FAULT_MANUFACTURER");
+    size_t name_len = name != NULL ? strlen(name) : 0;
+
+    if (name == NULL)
+        return;
+    memset(manufacturer, ' ', len);
+    memcpy(manufacturer, name, name_len < len ? name_len : len);
+}
+
+static CK_RV
+broken_C_GetInfo(CK_INFO *info)
+{
+    struct plan plan = plan_call("C_GetInfo");
+
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = real->C_GetInfo(info);
+    if (rv == CKR_OK)
+        disguise(info->manufacturerID, sizeof info->manufacturerID);
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+static CK_RV
+broken_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+    struct plan plan = plan_call("C_GetTokenInfo");
+
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = real->C_GetTokenInfo(slot, info);
+    if (rv == CKR_OK) {
+        disguise(info->manufacturerID, sizeof info->manufacturerID);
+        info->flags |= plan.flags;
+        if (plan.actions & DO_SESSIONS)
+            info->ulMaxSessionCount = plan.sessions;
+    }
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
 
 static CK_RV
 broken_C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *types, CK_ULONG *count)
