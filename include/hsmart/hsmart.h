@@ -7,7 +7,6 @@
 #ifndef HSMART_HSMART_H
 #define HSMART_HSMART_H
 
-#include <hsmart/client.h>
 #include <hsmart/error.h>
 #include <hsmart/key.h>
 #include <hsmart/signer.h>

@@ -1,3 +1,5 @@
+/* PROPOSAL, not built and not installed: the public API of discovery, registration, access tokens and FHIR reads over what
+ * src/smart does. It moves to include/hsmart together with its implementation in src/api. */
 /* Clients at a server: discovery, registration, access tokens and FHIR reads (SMART Backend Services).
  *
  * Requests go over TLS 1.2 or newer, always verified; no redirect is followed. libcurl and the token are touched
