@@ -158,8 +158,8 @@ hs_text_parse_number(const char *text, const char *what, long min, long max, lon
     /* strtol alone would take white space and a plus sign in front. */
     bool starts_well = text[0] == '-' || (text[0] >= '0' && text[0] <= '9');
     if (errno != 0 || end == text || *end != 0 || !starts_well || number < min || number > max)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "%s is \"%s\", but must be a whole number from %ld to %ld", what,
-                          text, min, max);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "%s is \"%s\", but must be a whole number from %ld to %ld",
+                          what, text, min, max);
     *out_number = number;
     return HSMART_OK;
 }

@@ -144,7 +144,7 @@ scan_string(struct scan *scan)
             return refuse_open_string(scan, first_line, quote);
         unsigned line = scan->line;
         uint8_t c = scan->text.data[scan->at];
-        if (c == quote)
+        if (c == (uint8_t)quote)
             return end_string(scan, empty);
         if (c == '\\')
             code = scan_escape(scan, quote);

@@ -27,8 +27,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_token_key_list(struct hs_p11_token *token,
                                                      size_t *out_count, hsmart_err *err);
 void hs_token_key_free(struct hs_token_key *key);
 
-/* Finds the private object of `key` again on `session`, after a recovery, and compares its public half: another key under
- * the same name is HSMART_KEY_MISMATCH, none is HSMART_KEY_ABSENT. */
+/* Finds the private object of `key` again on `session`, after a recovery, and compares its public half: another key
+ * under the same name is HSMART_KEY_MISMATCH, none is HSMART_KEY_ABSENT. */
 struct hs_key_identity {
     struct hs_span label, id;
     const struct hs_jwk *jwk;

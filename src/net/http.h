@@ -1,5 +1,6 @@
 /* One HTTP exchange at a time, by libcurl: TLS 1.2 or newer, verified always, no redirect ever followed, nothing of a
- * secret in an error. libcurl is loaded when the first request is made, so that a command that makes none pays nothing. */
+ * secret in an error. libcurl is loaded when the first request is made, so that a command that makes none pays
+ * nothing. */
 #ifndef HS_HTTP_H
 #define HS_HTTP_H
 
@@ -60,8 +61,8 @@ struct hs_span hs_http_header_of(const struct hs_http_response *response, const 
 /* Seconds for which Cache-Control and Expires allow this answer to be kept: 0 for no-store or no-cache, -1 when they do
  * not say. */
 int64_t hs_http_cache_life_s(const struct hs_http_response *response);
-/* Retry-After in either form (RFC 9110 section 10.2.3) as seconds from now; -1 when absent or garbage. May be absurd: the
- * caller caps it. */
+/* Retry-After in either form (RFC 9110 section 10.2.3) as seconds from now; -1 when absent or garbage. May be absurd:
+ * the caller caps it. */
 int64_t hs_http_retry_after_s(const struct hs_http_response *response);
 /* The server's clock minus ours, from Date; false when it does not tell. */
 bool hs_http_clock_skew_s(const struct hs_http_response *response, int64_t *out_skew_s);
@@ -74,8 +75,8 @@ bool hs_http_parse_date(struct hs_span text, int64_t *out_time_s);
 bool hs_http_same_origin(const char *a, const char *b);
 /* "https://host" or "https://host:8443": what may be told and compared. */
 HSMART_MUST_CHECK enum hsmart_code hs_http_origin(const char *url, struct hs_buf *out_origin, hsmart_err *err);
-/* Resolves `reference` against `base` (RFC 3986 section 5). One that is absolute comes back byte for byte: an assertion's
- * audience is compared so. HSMART_INVALID_ARGUMENT when what comes out is neither https nor http. */
+/* Resolves `reference` against `base` (RFC 3986 section 5). One that is absolute comes back byte for byte: an
+ * assertion's audience is compared so. HSMART_INVALID_ARGUMENT when what comes out is neither https nor http. */
 HSMART_MUST_CHECK enum hsmart_code hs_http_resolve(const char *base, const char *reference, struct hs_buf *out_url,
                                                    hsmart_err *err);
 

@@ -263,8 +263,8 @@ hs_login_open_anchor(struct hs_p11_token *token, bool *out_false_answer, hsmart_
     return HSMART_OK;
 }
 
-/* A token that accepts CKA_ALWAYS_AUTHENTICATE and ignores it does not know this kind of user (opencryptoki 3.8.1): what
- * C_Sign answers decides. */
+/* A token that accepts CKA_ALWAYS_AUTHENTICATE and ignores it does not know this kind of user (opencryptoki 3.8.1):
+ * what C_Sign answers decides. */
 enum hsmart_code
 hs_p11_token_login_for_use(struct hs_p11_token *token, struct hs_p11_session *session, hsmart_err *err)
 {

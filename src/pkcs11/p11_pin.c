@@ -22,8 +22,6 @@
 #define TTY_LOOK_MS 100 /* how often a question looks for signals */
 #define PIN_TEXT_MAX (HS_SECRET_MAX + 2) /* and a line end */
 
-extern char **environ;
-
 /* ---- What a source gave ---- */
 
 /* One line end is the file's, not the PIN's. */

@@ -127,8 +127,8 @@ hs_pool_wait(struct hs_p11_token *token, int64_t deadline_ms)
     return pthread_cond_timedwait(&token->changed, &token->lock, &until) != ETIMEDOUT;
 }
 
-/* Read-write sessions are opened above the limit: they are rare, and a ceremony must not wait for signers. A module that
- * cannot lock has one session besides the anchor, and so one call at a time. */
+/* Read-write sessions are opened above the limit: they are rare, and a ceremony must not wait for signers. A module
+ * that cannot lock has one session besides the anchor, and so one call at a time. */
 static bool
 has_room(const struct hs_p11_token *token, bool read_write)
 {

@@ -268,7 +268,8 @@ hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanis
         return code;
     }
     /* Room for any signature, so no call to ask its length: after such a call the operation stays active. */
-    rv = note(session, session->p11->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)data.data, data.len, signature, &len));
+    rv = note(session, session->p11->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)data.data, data.len, signature,
+                                            &len));
     if (rv != CKR_OK)
         return hs_ckr_set(err, rv);
     if (len > sizeof signature) {

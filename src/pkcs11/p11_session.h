@@ -50,8 +50,8 @@ bool hs_p11_attribute_get_bool(const struct hs_p11_attribute *attribute, bool *o
 bool hs_p11_attribute_get_ulong(const struct hs_p11_attribute *attribute, CK_ULONG *out_value);
 
 /* C_SignInit and C_Sign; between them, when `log_in_for_use` is not NULL, the login that a key with
- * CKA_ALWAYS_AUTHENTICATE asks for, with that token's PIN. The code is the CKR's; `session->last_rv` has it for the caller
- * to choose by. */
+ * CKA_ALWAYS_AUTHENTICATE asks for, with that token's PIN. The code is the CKR's; `session->last_rv` has it for the
+ * caller to choose by. */
 struct hs_p11_token;
 HSMART_MUST_CHECK enum hsmart_code hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanism,
                                                        CK_OBJECT_HANDLE key, struct hs_p11_token *log_in_for_use,

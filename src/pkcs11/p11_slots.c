@@ -23,8 +23,8 @@ copy_padded(const CK_UTF8CHAR *field, size_t len, char *out)
     hs_text_sanitize(out);
 }
 
-/* A hint for people and for the order of trials; a token that does not tell has none listed. The count of the second call
- * is believed as far as there was room. */
+/* A hint for people and for the order of trials; a token that does not tell has none listed. The count of the second
+ * call is believed as far as there was room. */
 static enum hsmart_code
 read_mechanisms(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, struct token_info_store *store, size_t *out_count,
                 hsmart_err *err)

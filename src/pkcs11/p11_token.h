@@ -42,11 +42,11 @@ bool hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_acquire(struct hs_p11_token *token, bool read_write,
                                                         unsigned timeout_ms, struct hs_p11_session **out_session,
                                                         hsmart_err *err);
-void hs_p11_token_release(struct hs_p11_token *token, struct hs_p11_session *session);
+void hs_p11_token_release(struct hs_p11_token *token, struct hs_p11_session *lent);
 #define HS_P11_ACQUIRE_TIMEOUT_MS 5000U
 
-/* C_Login as CKU_CONTEXT_SPECIFIC, for a key with CKA_ALWAYS_AUTHENTICATE: after C_SignInit, once per signature, through
- * the PIN guard. */
+/* C_Login as CKU_CONTEXT_SPECIFIC, for a key with CKA_ALWAYS_AUTHENTICATE: after C_SignInit, once per signature,
+ * through the PIN guard. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_login_for_use(struct hs_p11_token *token,
                                                               struct hs_p11_session *session, hsmart_err *err);
 
@@ -75,8 +75,8 @@ enum hs_rung {
 /* What to do after `rv`, when `highest` has been tried within this request. */
 enum hs_rung hs_p11_rung_after(CK_RV rv, enum hs_rung highest);
 
-/* The PIN guard of the token that `options` name: its state, and an operator's word that one more try may be made. Never
- * logs in. `out_state_path` may be NULL. */
+/* The PIN guard of the token that `options` name: its state, and an operator's word that one more try may be made.
+ * Never logs in. `out_state_path` may be NULL. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_guard_reopen(const hsmart_token_options *options, hsmart_err *err);
 
 #endif

@@ -223,7 +223,10 @@ hs_p11_uri_format_key(const CK_TOKEN_INFO *token, struct hs_span label, struct h
 {
     CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
     CK_ATTRIBUTE attributes[] = {
-        {CKA_CLASS, &class, sizeof class}, {CKA_LABEL, unconst(label.data), label.len}, {CKA_ID, unconst(id.data), id.len}};
+        {CKA_CLASS, &class, sizeof class},
+        {CKA_LABEL, unconst(label.data), label.len},
+        {CKA_ID, unconst(id.data), id.len},
+    };
     P11KitUri *uri = uri_of_token(token);
     enum hsmart_code code = HSMART_OK;
 

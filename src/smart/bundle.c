@@ -36,11 +36,9 @@ pass(struct walk *walk, char mark)
 static bool
 pass_string(struct walk *walk, struct hs_span *out_text)
 {
-    const uint8_t *start = walk->at;
-
     if (!next_is(walk, '"'))
         return false;
-    start = walk->at++;
+    const uint8_t *start = walk->at++;
     while (walk->at < walk->end && *walk->at != '"')
         walk->at += *walk->at == '\\' && walk->end - walk->at > 1 ? 2 : 1;
     if (walk->at >= walk->end)

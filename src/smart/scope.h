@@ -14,7 +14,7 @@ HSMART_MUST_CHECK enum hsmart_code hs_scope_choose(const struct hs_server_row *s
 
 /* What servers may refuse or ignore, one warning each: a level other than system/, letters out of the order c r u
  * d s, white space that is not one space. */
-void hs_scope_check(const struct hs_server_row *server, const char *scope, const struct hs_log *log);
+void hs_scope_check(const struct hs_server_row *server, const char *configured, const struct hs_log *log);
 
 /* Whether `granted` covers every scope of `requested`; the others are put into `out_lost`, separated by spaces.
  * Either spelling (read, rs) is understood. `granted` NULL: as requested. */

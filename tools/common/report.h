@@ -26,6 +26,6 @@ void report_detail(const char *format, ...) HSMART_PRINTF(1, 2);
 void report_log(void *log_arg, enum hsmart_log_level level, const char *line);
 
 /* A line that stays last on a terminal and is replaced, not followed, by the next; "" takes it away. */
-void report_transient(const char *line);
+void report_transient(const char *text);
 
 #endif

@@ -218,7 +218,8 @@ check_words(const struct export_options *own, const struct format *format, hsmar
     if (own->format == NULL)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--format is required: jwk, jwks or pem");
     if (format == NULL)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--format is \"%s\", but must be jwk, jwks or pem", own->format);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--format is \"%s\", but must be jwk, jwks or pem",
+                          own->format);
     if (own->all && (own->key_uris.count > 0 || own->common.key != NULL))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--all and %s contradict each other",
                           own->common.key != NULL ? "--key" : "--key-uri");

@@ -78,7 +78,8 @@ put_finding(struct text *text, const struct hs_finding *finding)
 
     put_mark(text, finding_mark(finding), finding->rule->code);
     text_put_safe(text, finding->text);
-    text_put(text, "\n%*scure: %s\n%*ssource: %s\n", indent, "", finding->rule->cure, indent, "", finding->rule->source);
+    text_put(text, "\n%*scure: %s\n%*ssource: %s\n", indent, "", finding->rule->cure, indent, "",
+             finding->rule->source);
 }
 
 /* Every rule that concerns the input, in the order of the catalogue; findings with all there is to say. */
