@@ -158,7 +158,7 @@ no_day_is_lost(void **state)
     for (int year = 1970; year <= 2500; year++)
         for (int month = 0; month < 12; month++)
             for (int day = 1; day <= 31; day++) {
-                char text[40];
+                char text[64];
                 int64_t time_s = 0;
                 (void)snprintf(text, sizeof text, "Sun, %02d %s %d 00:00:00 GMT", day, months[month], year);
                 if (!hs_http_parse_date(span(text), &time_s))
