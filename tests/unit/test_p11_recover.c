@@ -348,7 +348,7 @@ a_pin_changed_meanwhile_is_tried_once_and_the_new_one_helps(void **state)
     assert_int_equal(fake->calls[FAKE_LOGIN], 1);
     for (unsigned i = 0; i < 2; i++) { /* the circuit lets a probe through: the guard does not let the PIN */
         assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_TOKEN_UNAVAILABLE);
-        hs_clock_sleep_ms(FIRST_BACKOFF_MS << i);
+        hs_clock_sleep_ms((unsigned)FIRST_BACKOFF_MS << i);
         assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_PIN_GUARDED);
     }
     assert_int_equal(fake->calls[FAKE_LOGIN], 1);
