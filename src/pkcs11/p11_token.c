@@ -32,17 +32,21 @@ is_the_same(const CK_TOKEN_INFO *a, const CK_TOKEN_INFO *b)
            memcmp(a->label, b->label, sizeof a->label) == 0;
 }
 
-/* The first time by the user's URI; then by label and serial, since a token in another slot may match the URI too. */
+/* The first time by the user's URI; then by the token's own, since by now another one may match the user's, too. */
 static enum hsmart_code
 find_token(struct hs_p11_token *token, bool *out_false_answer, hsmart_err *err)
 {
     struct found_token found = {0};
+    struct hs_p11_uri *own_uri = NULL;
     bool is_known = token->store.uri != NULL;
-    enum hsmart_code code;
+    enum hsmart_code code = is_known ? hs_p11_uri_parse(token->store.uri, &own_uri, err) : HSMART_OK;
 
     if (!is_known)
         token->quirks |= token->module->quirks;
-    code = hs_slots_find_one(token->module, token->uri, token->uri_text, &found, err);
+    if (code == HSMART_OK)
+        code = hs_slots_find_one(token->module, is_known ? own_uri : token->uri,
+                                 is_known ? token->store.uri : token->uri_text, &found, err);
+    hs_p11_uri_free(own_uri);
     *out_false_answer = code == HSMART_TOKEN_ABSENT && (token->quirks & HS_QUIRK_SERIAL_START) != 0;
     if (code == HSMART_OK && !is_known)
         code = look_at_token(token, &found, err);

@@ -367,7 +367,7 @@ another_token_in_the_slot_is_not_taken_for_this_one(void **state)
     fake->tokens[0].serial = "0002";
     fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_DEVICE_ERROR, 1, 3);
     assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_TOKEN_ABSENT);
-    says(&err, "another one than before");
+    says(&err, "serial 0002");
     assert_int_equal(fake->calls[FAKE_LOGIN], 1); /* by the rung before, which does not look for the token */
 }
 
