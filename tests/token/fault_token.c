@@ -2,6 +2,7 @@
 #include "fault_token.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@
 
 #include "alg.h"
 #include "clock.h"
+#include "err.h"
 #include "jws.h"
 
 static struct {
@@ -128,6 +130,7 @@ fault_token_make(struct fault_token *out, const char *alg)
     out->options.timeout_ms = FAULT_TIMEOUT_MS;
     out->options.log = remember_line;
     out->options.log_arg = out;
+    out->key_uri = "pkcs11:object=k";
     if (hsmart_token_open(&out->options, &out->token, &err) != HSMART_OK)
         fail_msg("cannot open the token: %s", err.text);
     key = fault_token_generate(out, alg, "k", NULL, 0);
@@ -166,9 +169,9 @@ fault_token_open(struct fault_token *fault, hsmart_err *err)
     fault_token_close(fault);
     code = hsmart_token_open(&fault->options, &fault->token, err);
     if (code == HSMART_OK)
-        code = hsmart_key_find(fault->token, "pkcs11:object=k", &fault->key, err);
+        code = hsmart_key_find(fault->token, fault->key_uri, &fault->key, err);
     if (code == HSMART_OK)
-        code = hsmart_signer_new(fault->key, NULL, &fault->signer, err);
+        code = hsmart_signer_new(fault->key, &fault->signer_options, &fault->signer, err);
     if (code != HSMART_OK)
         fault_token_close(fault);
     return code;
@@ -187,7 +190,7 @@ fault_verifies(const struct hs_jwk *jwk, const char *alg, const char *jwt)
 }
 
 enum hsmart_code
-fault_token_sign(struct fault_token *fault, hsmart_err *err)
+fault_token_try(struct fault_token *fault, hsmart_err *err)
 {
     static const hsmart_assertion_options options = {.client_id = "app", .audience = "https://ehr.example/token"};
     char *jwt = NULL;
@@ -196,16 +199,142 @@ fault_token_sign(struct fault_token *fault, hsmart_err *err)
     int64_t took_ms = hs_clock_monotonic_ms() - start_ms;
 
     if (took_ms > (int64_t)fault->options.timeout_ms + FAULT_PAST_DEADLINE_MS)
-        fail_msg("a request of %u ms took %lld ms", fault->options.timeout_ms, (long long)took_ms);
+        code = hs_err_set(err, HSMART_INTERNAL, "a request of %u ms took %lld ms", fault->options.timeout_ms,
+                          (long long)took_ms);
     if (code != HSMART_OK) {
-        assert_null(jwt);
+        hsmart_string_free(jwt);
         return code;
     }
     bool good = fault_verifies(&fault->jwk, hs_alg_default(fault->jwk.type, fault->jwk.curve)->name, jwt);
     hsmart_string_free(jwt);
-    if (!good)
-        fail_msg("a signature came out that does not verify");
+    return good ? HSMART_OK : hs_err_set(err, HSMART_INTERNAL, "a signature came out that does not verify");
+}
+
+enum hsmart_code
+fault_token_sign(struct fault_token *fault, hsmart_err *err)
+{
+    hsmart_err own = {0};
+    enum hsmart_code code = fault_token_try(fault, err != NULL ? err : &own);
+
+    if (code == HSMART_INTERNAL)
+        fail_msg("%s", (err != NULL ? err : &own)->text);
     return code;
+}
+
+/* ---- Many at once ---- */
+
+struct signing_thread {
+    struct fault_token *fault;
+    pthread_barrier_t *start;
+    pthread_t thread;
+    enum hsmart_code code;
+    unsigned took_ms;
+    hsmart_err err;
+};
+
+static void *
+sign_once(void *arg)
+{
+    struct signing_thread *own = arg;
+
+    (void)pthread_barrier_wait(own->start);
+    int64_t start_ms = hs_clock_monotonic_ms();
+    own->code = fault_token_try(own->fault, &own->err);
+    own->took_ms = (unsigned)(hs_clock_monotonic_ms() - start_ms);
+    return NULL;
+}
+
+void
+fault_token_sign_at_once(struct fault_token *fault, unsigned thread_count, struct fault_outcomes *out)
+{
+    struct signing_thread threads[64] = {0};
+    pthread_barrier_t start;
+
+    *out = (struct fault_outcomes){0};
+    assert_true(thread_count <= 64);
+    assert_int_equal(pthread_barrier_init(&start, NULL, thread_count), 0);
+    for (unsigned i = 0; i < thread_count; i++) {
+        threads[i].fault = fault;
+        threads[i].start = &start;
+        assert_int_equal(pthread_create(&threads[i].thread, NULL, sign_once, &threads[i]), 0);
+    }
+    for (unsigned i = 0; i < thread_count; i++) {
+        assert_int_equal(pthread_join(threads[i].thread, NULL), 0);
+        out->of_code[threads[i].code]++;
+        if (threads[i].took_ms > out->most_ms)
+            out->most_ms = threads[i].took_ms;
+        if (threads[i].code != HSMART_OK)
+            out->last_failure = threads[i].err;
+    }
+    (void)pthread_barrier_destroy(&start);
+    if (out->of_code[HSMART_INTERNAL] > 0)
+        fail_msg("%s", out->last_failure.text);
+}
+
+/* ---- Behind hsmart's back ---- */
+
+CK_FUNCTION_LIST *
+fault_real(void)
+{
+    static CK_FUNCTION_LIST *list;
+    CK_C_GetFunctionList get = NULL;
+
+    if (list != NULL)
+        return list;
+    void *module = dlopen(hs_test_softhsm_module(), RTLD_NOW | RTLD_LOCAL);
+    assert_non_null(module);
+    *(void **)&get = symbol(module, "C_GetFunctionList");
+    assert_int_equal(get(&list), CKR_OK);
+    return list;
+}
+
+CK_SESSION_HANDLE
+fault_real_session(const struct fault_token *fault)
+{
+    CK_SESSION_HANDLE session = 0;
+
+    assert_int_equal(fault_real()->C_OpenSession(hsmart_token_get_info(fault->token)->slot_id,
+                                                 CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
+                     CKR_OK);
+    return session;
+}
+
+CK_OBJECT_HANDLE
+fault_real_object(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, const char *label)
+{
+    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class}, {CKA_LABEL, NULL, 0}};
+    CK_OBJECT_HANDLE found[2];
+    CK_ULONG count = 0;
+
+    if (label != NULL)
+        template[1] = (CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)label, strlen(label)};
+    assert_int_equal(fault_real()->C_FindObjectsInit(session, template, label != NULL ? 2 : 1), CKR_OK);
+    assert_int_equal(fault_real()->C_FindObjects(session, found, 2, &count), CKR_OK);
+    assert_int_equal(fault_real()->C_FindObjectsFinal(session), CKR_OK);
+    assert_int_equal(count, 1);
+    return found[0];
+}
+
+void
+fault_real_generate(CK_SESSION_HANDLE session, const char *label, uint8_t id, bool always_authenticate)
+{
+    static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    static uint8_t p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+    CK_MECHANISM mechanism = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
+    CK_ATTRIBUTE public_template[] = {{CKA_TOKEN, &yes, 1},
+                                      {CKA_EC_PARAMS, p256, sizeof p256},
+                                      {CKA_ID, &id, 1},
+                                      {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}};
+    CK_ATTRIBUTE private_template[] = {{CKA_TOKEN, &yes, 1},       {CKA_PRIVATE, &yes, 1},
+                                       {CKA_SENSITIVE, &yes, 1},   {CKA_EXTRACTABLE, &no, 1},
+                                       {CKA_SIGN, &yes, 1},        {CKA_ID, &id, 1},
+                                       {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)},
+                                       {CKA_ALWAYS_AUTHENTICATE, always_authenticate ? &yes : &no, 1}};
+    CK_OBJECT_HANDLE public_key = 0, private_key = 0;
+
+    assert_int_equal(fault_real()->C_GenerateKeyPair(session, &mechanism, public_template, 4, private_template, 8,
+                                                     &public_key, &private_key),
+                     CKR_OK);
 }
 
 int64_t

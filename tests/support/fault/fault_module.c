@@ -13,6 +13,7 @@
  *   after=CODE    ask the real module, then answer CODE all the same (a lost reply)
  *   sleep=MS      wait, then go on; with the others
  *   crash         abort the process
+ *   crashafter    the same once the real module has answered
  *   logout        C_Logout on this session first
  *   closeall      C_CloseAllSessions first
  *   flip, zero    C_Sign: one bit of the signature, or all of it
@@ -62,6 +63,7 @@ enum action_bits {
     DO_FLAGS = 1 << 12,
     DO_SESSIONS = 1 << 13,
     DO_LIMIT = 1 << 14,
+    DO_CRASH_AFTER = 1 << 15,
 };
 
 struct rule {
@@ -136,7 +138,8 @@ parse_action(const char *word, struct rule *rule)
         const char *word;
         unsigned bit;
     } flags[] = {{"crash", DO_CRASH}, {"logout", DO_LOGOUT}, {"closeall", DO_CLOSEALL}, {"flip", DO_FLIP},
-                 {"zero", DO_ZERO},   {"short", DO_SHORT},   {"long", DO_LONG},         {"rawpoint", DO_RAWPOINT}};
+                 {"zero", DO_ZERO},   {"short", DO_SHORT},   {"long", DO_LONG},         {"rawpoint", DO_RAWPOINT},
+                 {"crashafter", DO_CRASH_AFTER}};
     const struct {
         const char *prefix;
         unsigned bit;
@@ -348,6 +351,8 @@ disturb(const struct plan *plan, CK_SESSION_HANDLE session)
         if (plan.actions & DO_RV)                                                                                      \
             return plan.rv;                                                                                            \
         CK_RV rv = real->name arguments;                                                                               \
+        if (plan.actions & DO_CRASH_AFTER)                                                                             \
+            abort();                                                                                                   \
         return (plan.actions & DO_AFTER) ? plan.rv : rv;                                                               \
     }
 
