@@ -118,8 +118,7 @@ keep_line(void *arg, enum hsmart_log_level level, const char *line)
 struct hs_link
 fake_link(struct fake_exchange *fake)
 {
-    return (struct hs_link){
-        .exchange = {run, fake}, .time = {now_s, sleep_ms, fake}, .log = {keep_line, fake}};
+    return (struct hs_link){.exchange = {run, fake}, .time = {now_s, sleep_ms, fake}, .log = {keep_line, fake}};
 }
 
 void
