@@ -29,3 +29,6 @@ hs_unit_test(check_jwks USES rules jose codec base SOURCES support/software_sign
 hs_unit_test(check_assertion USES rules jose codec base SOURCES support/software_signer.c support/vectors.c)
 hs_unit_test(p11_token USES test_support pkcs11 base)
 hs_unit_test(p11_recover USES test_support pkcs11 base)
+hs_unit_test(registration USES smart SOURCES support/fake_exchange.c)
+hs_unit_test(token_request USES smart SOURCES support/fake_exchange.c support/software_signer.c)
+hs_unit_test(token_response USES smart SOURCES support/fake_exchange.c)
