@@ -7,6 +7,7 @@
 #ifndef HSMART_HSMART_H
 #define HSMART_HSMART_H
 
+#include <hsmart/attack.h>
 #include <hsmart/error.h>
 #include <hsmart/key.h>
 #include <hsmart/signer.h>

@@ -253,6 +253,59 @@ another_thumbprint_is_refused(void **state)
     hsmart_token_close(token);
 }
 
+/* What each token gives away when it is attacked: nothing, but for those named here. */
+static const struct leak {
+    const char *token, *attempt;
+    enum hsmart_attack_outcome outcome;
+} leaks[] = {
+    {"nss", "wrap with an AES key of our own by CKM_AES_KEY_WRAP_PAD", HSMART_ATTACK_BROKEN},
+    {"nss", "copy with CKA_EXTRACTABLE true", HSMART_ATTACK_BROKEN},
+    /* The module forgets what it promised; the TPM behind it keeps the key. */
+    {"tpm2", "set CKA_EXTRACTABLE true", HSMART_ATTACK_WEAKENED},
+    {"tpm2", "set CKA_SENSITIVE false", HSMART_ATTACK_WEAKENED},
+};
+
+static void
+assert_told(const hsmart_attack_report *report, const struct leak *leak)
+{
+    for (size_t i = 0; i < report->count; i++)
+        if (strcmp(report->attempts[i].name, leak->attempt) == 0 && report->attempts[i].outcome == leak->outcome)
+            return;
+    fail_msg("%s: not %s", leak->attempt, hsmart_attack_outcome_words(leak->outcome));
+}
+
+static void
+the_attack_gets_what_the_token_is_known_to_give(void **state)
+{
+    const struct kind *kind = *state;
+    hsmart_attack_report *report = NULL;
+    hsmart_err err = {0};
+    bool leaky = false;
+
+    skip_when_it_cannot(kind);
+    hsmart_token *token = open_token();
+    hsmart_key *key = find_key(token, kind->uri);
+    if (hsmart_key_attack(key, &report, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    if (getenv("HSMART_SHOW_ATTACK") != NULL)
+        for (size_t i = 0; i < report->count; i++)
+            print_message("%-70s %-12s %s; %s\n", report->attempts[i].name,
+                          hsmart_attack_outcome_words(report->attempts[i].outcome), report->attempts[i].answer,
+                          report->attempts[i].words);
+    for (size_t i = 0; i < HS_ARRAY_LEN(leaks); i++) {
+        if (strcmp(leaks[i].token, need("P11_NAME")) != 0)
+            continue;
+        assert_told(report, &leaks[i]);
+        leaky = true;
+    }
+    assert_true(report->count > 10);
+    if (!leaky)
+        assert_int_equal(report->success_count, 0);
+    hsmart_attack_report_free(report);
+    hsmart_key_free(key);
+    hsmart_token_close(token);
+}
+
 static void
 all_keys_are_listed(void **state)
 {
@@ -297,6 +350,7 @@ main(void)
         {"a key is made that cannot leave", a_key_is_made_that_cannot_leave, true},
         {"a used label is refused", a_used_label_is_refused, true},
         {"it is found under its own URI", it_is_found_under_its_own_uri, true},
+        {"the attack gets what the token is known to give", the_attack_gets_what_the_token_is_known_to_give, true},
         {"it signs assertions that verify", it_signs_assertions_that_verify, true},
         {"another thumbprint is refused", another_thumbprint_is_refused, true},
         {"all keys are listed", all_keys_are_listed, false},
