@@ -11,5 +11,6 @@ extern const struct cli_verb verb_generate;
 extern const struct cli_verb verb_list;
 extern const struct cli_verb verb_audit;
 extern const struct cli_verb verb_export;
+extern const struct cli_verb verb_ceremony_lint;
 
 #endif
