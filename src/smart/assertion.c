@@ -7,7 +7,6 @@
 #include "jws.h"
 #include "text.h"
 
-#define TYPE_DEFAULT "JWT"
 /* Room for most headers and claims at once. */
 #define HEADER_USUAL_LEN 255U
 #define CLAIMS_USUAL_LEN 511U
@@ -77,7 +76,7 @@ format_header(const struct hs_signer *signer, const hsmart_assertion_options *op
     hs_json_begin_object(&writer);
     hs_json_member_text(&writer, "alg", signer->alg->name);
     hs_json_member_text(&writer, "kid", signer->kid);
-    hs_json_member_text(&writer, "typ", options->type != NULL ? options->type : TYPE_DEFAULT);
+    hs_json_member_text(&writer, "typ", options->type != NULL ? options->type : HS_ASSERTION_TYPE_DEFAULT);
     if (options->jku != NULL)
         hs_json_member_text(&writer, "jku", options->jku);
     hs_json_end_object(&writer);

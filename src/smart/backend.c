@@ -38,18 +38,22 @@ struct hs_backend {
 
 /* ---- Where access tokens are asked for ---- */
 
+/* Where a request goes, and what it must be signed for. */
+struct place {
+    const char *endpoint, *audience; /* belong to the options or the discovery document */
+    struct hs_buf algs;
+};
+
 static void
-log_warnings(const struct hs_backend *backend)
+log_warnings(const struct hs_backend *backend, const struct hs_discovery *discovery)
 {
-    for (size_t i = 0; i < backend->discovery.warnings.count; i++)
-        hs_log_warning(&backend->options.link.log, "discovery: %s", backend->discovery.warnings.items[i]);
+    for (size_t i = 0; i < discovery->warnings.count; i++)
+        hs_log_warning(&backend->options.link.log, "discovery: %s", discovery->warnings.items[i]);
 }
 
 static bool
-is_discovery_fresh(const struct hs_backend *backend, int64_t now_s)
+is_fresh(const struct hs_discovery *discovery, int64_t now_s)
 {
-    const struct hs_discovery *discovery = &backend->discovery;
-
     return discovery->token_endpoint != NULL && now_s >= discovery->read_at_s && now_s < discovery->expires_at_s;
 }
 
@@ -62,7 +66,7 @@ open_directory(const struct hs_backend *backend, struct hs_private_directory *di
 }
 
 static enum hsmart_code
-fetch_discovery(struct hs_backend *backend, hsmart_err *err)
+find_discovery(const struct hs_backend *backend, struct hs_discovery *discovery, hsmart_err *err)
 {
     const struct hs_backend_options *options = &backend->options;
     struct hs_private_directory directory = {.fd = -1};
@@ -70,16 +74,16 @@ fetch_discovery(struct hs_backend *backend, hsmart_err *err)
     enum hsmart_code code = HSMART_OK;
 
     if (has_directory)
-        (void)!hs_discovery_cache_load(&directory, options->fhir_base, hs_link_now_s(&options->link), &found,
-                                       &backend->discovery, NULL);
+        (void)!hs_discovery_cache_load(&directory, options->fhir_base, hs_link_now_s(&options->link), &found, discovery,
+                                       NULL);
     if (!found) {
-        code = hs_discovery_fetch(&options->link, options->fhir_base, &backend->discovery, err);
+        code = hs_discovery_fetch(&options->link, options->fhir_base, discovery, err);
         if (code == HSMART_OK)
-            code = hs_discovery_check_method(&backend->discovery, options->auth.method, err);
+            code = hs_discovery_check_method(discovery, options->auth.method, err);
         if (code == HSMART_OK)
-            log_warnings(backend);
+            log_warnings(backend, discovery);
         if (code == HSMART_OK && has_directory)
-            (void)!hs_discovery_cache_save(&directory, options->fhir_base, &backend->discovery, NULL);
+            (void)!hs_discovery_cache_save(&directory, options->fhir_base, discovery, NULL);
     }
     if (has_directory)
         hs_private_directory_close(&directory);
@@ -104,17 +108,21 @@ forget_discovery(struct hs_backend *backend)
 static bool
 needs_discovery(const struct hs_backend_options *options)
 {
-    return options->token_endpoint == NULL || options->server.audience == HS_AUDIENCE_ISSUER;
+    bool wants_issuer = options->server.audience == HS_AUDIENCE_ISSUER && options->audience == NULL &&
+                        options->auth.method == HS_AUTH_PRIVATE_KEY_JWT;
+
+    return options->token_endpoint == NULL || wants_issuer;
 }
 
 static enum hsmart_code
-find_endpoint(struct hs_backend *backend, const char **out_endpoint, hsmart_err *err)
+find_endpoint(const struct hs_backend *backend, struct hs_discovery *discovery, const char **out_endpoint,
+              hsmart_err *err)
 {
     const struct hs_backend_options *options = &backend->options;
     enum hsmart_code code = HSMART_OK;
 
-    if (needs_discovery(options) && !is_discovery_fresh(backend, hs_link_now_s(&options->link)))
-        code = fetch_discovery(backend, err);
+    if (needs_discovery(options) && !is_fresh(discovery, hs_link_now_s(&options->link)))
+        code = find_discovery(backend, discovery, err);
     if (code != HSMART_OK)
         return code;
     if (options->token_endpoint != NULL) {
@@ -122,37 +130,26 @@ find_endpoint(struct hs_backend *backend, const char **out_endpoint, hsmart_err 
         return HSMART_OK;
     }
     /* Each time, since the pin is ours and the document may have come from the cache. */
-    code = hs_discovery_check_pin(backend->discovery.token_endpoint, options->token_pin, err);
+    code = hs_discovery_check_pin(discovery->token_endpoint, options->token_pin, err);
     if (code == HSMART_OK)
-        *out_endpoint = backend->discovery.token_endpoint;
+        *out_endpoint = discovery->token_endpoint;
     return code;
 }
 
+/* `discovery` is read where it is needed, and has to live as long as the place. */
 static enum hsmart_code
-choose_audience(const struct hs_backend *backend, const char *endpoint, const char **out_audience, hsmart_err *err)
+find_place(const struct hs_backend *backend, struct hs_discovery *discovery, struct place *place, hsmart_err *err)
 {
     const struct hs_backend_options *options = &backend->options;
+    enum hsmart_code code = find_endpoint(backend, discovery, &place->endpoint, err);
 
-    if (options->audience != NULL) {
-        *out_audience = options->audience;
-        return HSMART_OK;
-    }
-    switch (options->server.audience) {
-    case HS_AUDIENCE_TOKEN_ENDPOINT:
-        *out_audience = endpoint;
-        return HSMART_OK;
-    case HS_AUDIENCE_ISSUER:
-        if (backend->discovery.issuer != NULL) {
-            *out_audience = backend->discovery.issuer;
-            return HSMART_OK;
-        }
-        return hs_err_set(err, HSMART_CONFIG_INVALID,
-                          "%s wants its issuer as audience, and its discovery document names none: set the audience",
-                          options->server.title);
-    case HS_AUDIENCE_LITERAL:
-        break;
-    }
-    return hs_err_set(err, HSMART_CONFIG_INVALID, "%s needs an audience of its own: set it", options->server.title);
+    if (code != HSMART_OK || options->auth.method != HS_AUTH_PRIVATE_KEY_JWT)
+        return code;
+    code = hs_assertion_audience(&options->server, options->audience, place->endpoint, discovery->issuer,
+                                 &place->audience, err);
+    if (code == HSMART_OK)
+        code = hs_discovery_algs(discovery, &options->server, &place->algs, err);
+    return code;
 }
 
 /* ---- Asking for one ---- */
@@ -232,18 +229,16 @@ issue(void *arg, struct hs_span refresh_token, bool patient, struct hs_access_to
     const struct hs_backend_options *options = &backend->options;
     struct attempt attempt = {.link = &options->link};
     struct hs_token_request *request = &attempt.request;
-    struct hs_buf algs = {0};
+    struct place place = {0};
     bool refresh_refused = false;
     enum hsmart_code code;
 
-    code = find_endpoint(backend, &request->token_endpoint, err);
-    if (code == HSMART_OK)
-        code = choose_audience(backend, request->token_endpoint, &request->audience, err);
-    if (code == HSMART_OK)
-        code = hs_discovery_algs(&backend->discovery, &options->server, &algs, err);
+    code = find_place(backend, &backend->discovery, &place, err);
     if (code != HSMART_OK)
         goto out;
-    request->algs = hs_buf_text(&algs);
+    request->token_endpoint = place.endpoint;
+    request->audience = place.audience;
+    request->algs = hs_buf_text(&place.algs);
     request->scope = backend->scope;
     request->auth = &options->auth;
     request->refresh_token = refresh_token.len > 0 ? (const char *)refresh_token.data : NULL;
@@ -254,9 +249,31 @@ issue(void *arg, struct hs_span refresh_token, bool patient, struct hs_access_to
         code = ask(backend, &attempt, patient, out_access_token, out_busy_s, &refresh_refused, err);
     }
 out:
-    hs_buf_clear(&algs);
+    hs_buf_clear(&place.algs);
     if (code != HSMART_OK)
         (void)hs_err_wrap(err, code, "cannot get an access token for client \"%.60s\"", options->name);
+    return code;
+}
+
+enum hsmart_code
+hs_backend_assertion(struct hs_backend *backend, struct hs_buf *out_jwt, hsmart_err *err)
+{
+    const struct hs_client_auth *auth = &backend->options.auth;
+    struct hs_discovery discovery = {0}; /* the backend's own belongs to the issuer's thread */
+    struct place place = {0};
+    enum hsmart_code code = HSMART_OK;
+
+    if (auth->method != HS_AUTH_PRIVATE_KEY_JWT)
+        code = hs_err_set(err, HSMART_CONFIG_INVALID, "it proves who it is with a secret, not with assertions");
+    if (code == HSMART_OK)
+        code = find_place(backend, &discovery, &place, err);
+    if (code == HSMART_OK)
+        code = auth->assertions.make(auth->assertions.arg, auth->client_id, place.audience, hs_buf_text(&place.algs),
+                                     out_jwt, err);
+    hs_buf_clear(&place.algs);
+    hs_discovery_clear(&discovery);
+    if (code != HSMART_OK)
+        (void)hs_err_wrap(err, code, "cannot make an assertion for client \"%.60s\"", backend->options.name);
     return code;
 }
 
@@ -413,6 +430,12 @@ hs_backend_access_token(struct hs_backend *backend, unsigned min_validity_s, str
                         hsmart_err *err)
 {
     return hs_access_token_get(backend->keeper, min_validity_s, out_access_token, err);
+}
+
+void
+hs_backend_reject_access_token(struct hs_backend *backend, struct hs_span value)
+{
+    hs_access_token_reject(backend->keeper, value);
 }
 
 enum hsmart_code

@@ -36,6 +36,8 @@ hs_auth_method_by_name(const char *name)
 
 struct hs_signer_assertions {
     struct hs_signer_source source;
+    struct hs_server_row server;
+    struct hs_log log;
     hsmart_assertion_options options; /* its strings are ours */
     pthread_mutex_t lock;             /* of `signer`, until it is open */
     struct hs_signer *signer;
@@ -47,8 +49,11 @@ open_once(struct hs_signer_assertions *assertions, const char *algs, struct hs_s
     enum hsmart_code code = HSMART_OK;
 
     (void)pthread_mutex_lock(&assertions->lock);
-    if (assertions->signer == NULL)
+    if (assertions->signer == NULL) {
         code = assertions->source.open(assertions->source.arg, algs, &assertions->signer, err);
+        if (code == HSMART_OK)
+            hs_assertion_check_signer(&assertions->server, assertions->signer, &assertions->log);
+    }
     *out_signer = assertions->signer;
     (void)pthread_mutex_unlock(&assertions->lock);
     return code;
@@ -84,25 +89,31 @@ make(void *arg, const char *client_id, const char *audience, const char *algs, s
 }
 
 enum hsmart_code
-hs_signer_assertions_new(const struct hs_signer_source *source, const hsmart_assertion_options *options,
+hs_signer_assertions_new(const struct hs_signer_source *source, const struct hs_server_row *server,
+                         const hsmart_assertion_options *own, const struct hs_log *log,
                          struct hs_signer_assertions **out_assertions, hsmart_err *err)
 {
     enum hsmart_code code;
+    hsmart_assertion_options options = {0};
     char *type = NULL, *jku = NULL;
     struct hs_signer_assertions *assertions = hs_calloc(1, sizeof *assertions);
 
     if (assertions == NULL)
         return hs_err_no_memory(err);
-    code = hs_strdup_or_null(options->type, &type, err);
+    code = hs_assertion_for_server(server, own, log, &options, err);
     if (code == HSMART_OK)
-        code = hs_strdup_or_null(options->jku, &jku, err);
+        code = hs_strdup_or_null(options.type, &type, err);
+    if (code == HSMART_OK)
+        code = hs_strdup_or_null(options.jku, &jku, err);
     if (code != HSMART_OK) {
         hs_string_free(type);
         hs_free(assertions);
         return code;
     }
     assertions->source = *source;
-    assertions->options = *options;
+    assertions->server = *server;
+    assertions->log = *log;
+    assertions->options = options;
     assertions->options.type = type;
     assertions->options.jku = jku;
     (void)pthread_mutex_init(&assertions->lock, NULL);

@@ -29,7 +29,7 @@ struct hs_client_auth {
     struct hs_assertion_source assertions; /* HS_AUTH_PRIVATE_KEY_JWT */
     struct hs_secret_source secret;        /* HS_AUTH_SECRET_BASIC, HS_AUTH_SECRET_POST */
     enum hs_basic_form basic;
-    bool sends_client_id;                  /* client_id in the body beside the assertion */
+    bool sends_client_id; /* client_id in the body beside the assertion */
 };
 /* "private_key_jwt", "client_secret_basic", "client_secret_post": as in metadata and registrations. */
 const char *hs_auth_method_name(enum hs_auth_method method);
@@ -45,11 +45,12 @@ struct hs_signer_source {
     void *arg;
 };
 struct hs_signer_assertions;
-/* `options`: type, jku, lifetime, iat and nbf are taken from it. */
-HSMART_MUST_CHECK enum hsmart_code hs_signer_assertions_new(const struct hs_signer_source *source,
-                                                            const hsmart_assertion_options *options,
-                                                            struct hs_signer_assertions **out_assertions,
-                                                            hsmart_err *err);
+/* `own`: type, jku, lifetime, iat and nbf are taken from it, and from the server's row where it leaves them at their
+ * default. The row's strings must live as long. The log hears what the server will not take. */
+HSMART_MUST_CHECK enum hsmart_code
+hs_signer_assertions_new(const struct hs_signer_source *source, const struct hs_server_row *server,
+                         const hsmart_assertion_options *own, const struct hs_log *log,
+                         struct hs_signer_assertions **out_assertions, hsmart_err *err);
 void hs_signer_assertions_free(struct hs_signer_assertions *assertions);
 struct hs_assertion_source hs_signer_assertions_source(struct hs_signer_assertions *assertions);
 

@@ -440,7 +440,7 @@ hs_discovery_algs(const struct hs_discovery *discovery, const struct hs_server_r
         /* Those that no key of ours can do, too: when there are no others, that is what has to be told. */
         code = hs_buf_append_format(&algs, err, "%s%s", algs.len > 0 ? " " : "", discovery->signing_algs.items[i]);
     if (code == HSMART_OK && algs.len == 0)
-        code = hs_buf_append_str(&algs, server->algs != NULL ? server->algs : "RS384 ES384", err);
+        code = hs_buf_append_str(&algs, server->algs != NULL ? server->algs : HS_SERVER_ALGS_DEFAULT, err);
     if (code == HSMART_OK)
         hs_buf_move(&algs, out_algs);
     hs_buf_clear(&algs);

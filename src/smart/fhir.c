@@ -237,27 +237,47 @@ remember(struct hs_text_list *visited, const char *url, hsmart_err *err)
     return hs_text_list_add(visited, url, err);
 }
 
+/* Reads one page, hands it over, and sets `*out_next` to where the next one is. */
+static enum hsmart_code
+walk_page(const struct hs_fhir *fhir, struct hs_fhir_page *page, const struct hs_fhir_options *options,
+          hs_fhir_page_fn page_fn, void *arg, struct hs_buf *out_next, hsmart_err *err)
+{
+    struct hs_http_response response = {0};
+    hsmart_err link_err = {0};
+    enum hsmart_code link_code = HSMART_OK, code = hs_fhir_get(fhir, page->url, options, &response, err);
+
+    if (code == HSMART_OK) {
+        /* A page that came is handed over, whatever its link says. */
+        link_code = hs_fhir_next(page->url, hs_span_buf(&response.body), out_next, &link_err);
+        page->response = &response;
+        page->next_url = out_next->len > 0 ? hs_buf_text(out_next) : NULL;
+        code = page_fn(arg, page, err);
+    }
+    if (code == HSMART_OK && link_code != HSMART_OK) {
+        code = link_code;
+        if (err != NULL)
+            *err = link_err;
+    }
+    hs_http_response_clear(&response);
+    return code;
+}
+
 enum hsmart_code
 hs_fhir_get_all(const struct hs_fhir *fhir, const char *reference, const struct hs_fhir_options *options,
                 hs_fhir_page_fn page_fn, void *arg, hsmart_err *err)
 {
     enum hsmart_code code;
     struct hs_buf url = {0}, next = {0};
-    struct hs_http_response response = {0};
     struct hs_text_list visited = {0};
 
     code = hs_fhir_url(fhir->base, reference, &url, err);
-    for (unsigned page = 1; code == HSMART_OK && url.len > 0; page++) {
-        code = remember(&visited, hs_buf_text(&url), err);
+    for (unsigned number = 1; code == HSMART_OK && url.len > 0; number++) {
+        struct hs_fhir_page page = {.number = number, .url = hs_buf_text(&url)};
+        code = remember(&visited, page.url, err);
         if (code == HSMART_OK)
-            code = hs_fhir_get(fhir, hs_buf_text(&url), options, &response, err);
-        if (code == HSMART_OK)
-            code = page_fn(arg, page, &response, err);
-        if (code == HSMART_OK)
-            code = hs_fhir_next(hs_buf_text(&url), hs_span_buf(&response.body), &next, err);
+            code = walk_page(fhir, &page, options, page_fn, arg, &next, err);
         if (code == HSMART_OK)
             hs_buf_move(&next, &url);
-        hs_http_response_clear(&response);
     }
     hs_text_list_clear(&visited);
     hs_buf_clear(&next);

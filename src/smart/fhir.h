@@ -37,9 +37,15 @@ HSMART_MUST_CHECK enum hsmart_code hs_fhir_get(const struct hs_fhir *fhir, const
 HSMART_MUST_CHECK enum hsmart_code hs_fhir_next(const char *page_url, struct hs_span body, struct hs_buf *out_next_url,
                                                 hsmart_err *err);
 
-/* Called for each page, `page` counting from 1; anything but HSMART_OK ends the walk and is returned. */
-typedef enum hsmart_code (*hs_fhir_page_fn)(void *arg, unsigned page, const struct hs_http_response *response,
-                                            hsmart_err *err);
+/* One page of several; all borrowed. */
+struct hs_fhir_page {
+    unsigned number; /* from 1 */
+    const char *url;
+    const char *next_url; /* NULL: it is the last one, or its link cannot be followed, which is told after it */
+    const struct hs_http_response *response;
+};
+/* Called for each page; anything but HSMART_OK ends the walk and is returned. */
+typedef enum hsmart_code (*hs_fhir_page_fn)(void *arg, const struct hs_fhir_page *page, hsmart_err *err);
 /* Follows `next` links until there is none. HSMART_SERVER_FAILED when a page leads back to one that was read. */
 HSMART_MUST_CHECK enum hsmart_code hs_fhir_get_all(const struct hs_fhir *fhir, const char *reference,
                                                    const struct hs_fhir_options *options, hs_fhir_page_fn page_fn,

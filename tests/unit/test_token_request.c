@@ -161,12 +161,13 @@ a_signer_is_opened_once_and_late_and_every_assertion_is_new(void **state)
     (void)state;
     struct lazy lazy = {.signer = software_signer_generate("ES384", 0, "kid-1"), .code = HSMART_TOKEN_ABSENT};
     struct hs_signer_source source = {open_signer, &lazy};
+    const struct hs_log log = {0};
     hsmart_assertion_options options = {.lifetime_s = 60, .jku = "https://us/jwks"};
     struct hs_signer_assertions *assertions = NULL;
     struct hs_buf first = {0}, second = {0};
     struct hs_jws jws = {0};
 
-    assert_int_equal(hs_signer_assertions_new(&source, &options, &assertions, NULL), HSMART_OK);
+    assert_int_equal(hs_signer_assertions_new(&source, hs_server_by_name(NULL), &options, &log, &assertions, NULL), HSMART_OK);
     struct hs_assertion_source made = hs_signer_assertions_source(assertions);
     assert_int_equal(lazy.opened, 0);
     assert_int_equal(made.make(made.arg, "c", "a", "ES384", &first, NULL), HSMART_TOKEN_ABSENT);
@@ -195,11 +196,12 @@ a_key_that_cannot_do_what_the_server_takes_never_signs(void **state)
     struct lazy lazy = {.signer = software_signer_generate("ES384", 0, NULL)};
     struct hs_signer_source source = {open_signer, &lazy};
     hsmart_assertion_options options = {0};
+    const struct hs_log log = {0};
     struct hs_signer_assertions *assertions = NULL;
     struct hs_buf jwt = {0};
     hsmart_err err = {0};
 
-    assert_int_equal(hs_signer_assertions_new(&source, &options, &assertions, NULL), HSMART_OK);
+    assert_int_equal(hs_signer_assertions_new(&source, hs_server_by_name(NULL), &options, &log, &assertions, NULL), HSMART_OK);
     struct hs_assertion_source made = hs_signer_assertions_source(assertions);
     assert_int_equal(made.make(made.arg, "c", "a", "RS384 RS512", &jwt, &err), HSMART_KEY_UNUSABLE);
     assert_string_equal(err.text,

@@ -1,5 +1,3 @@
-/* PROPOSAL, not built and not installed: the public API of discovery, registration, access tokens and FHIR reads over what
- * src/smart does. It moves to include/hsmart together with its implementation in src/api. */
 /* Clients at a server: discovery, registration, access tokens and FHIR reads (SMART Backend Services).
  *
  * Requests go over TLS 1.2 or newer, always verified; no redirect is followed. libcurl and the token are touched
@@ -15,28 +13,72 @@ extern "C" {
 
 /* How servers are reached. Zero is the default of every field; strings are copied. */
 typedef struct hsmart_network_options {
-    const char *ca_file;      /* further CA certificates, PEM, beside the system's */
-    const char *ca_directory; /* hashed directory instead of the system's */
+    const char *ca_file;                         /* further CA certificates, PEM, beside the system's */
+    const char *ca_directory;                    /* hashed directory instead of the system's */
     const char *client_certificate, *client_key; /* mutual TLS, PEM files */
-    bool allow_http_to_loopback; /* http:// to this host only, for tests */
-    unsigned connect_timeout_ms; /* 0: 10 s */
-    unsigned timeout_ms;         /* for one exchange; 0: 30 s */
-    unsigned max_attempts;       /* of a request that failed in transport or with 429, 5xx; 0: 4 */
-    hsmart_log_fn log;           /* warnings, and details of what is done; NULL: silent */
+    bool allow_http_to_loopback;                 /* http:// to this host only, for tests */
+    unsigned connect_timeout_ms;                 /* 0: 10 s */
+    unsigned timeout_ms;                         /* for one exchange; 0: 30 s */
+    unsigned max_attempts;                       /* of a request that failed in transport or with 429, 5xx; 0: 4 */
+    unsigned max_wait_s;                         /* a Retry-After above it is HSMART_SERVER_BUSY at once; 0: 600 */
+    hsmart_log_fn log;                           /* warnings, and details of what is done; NULL: silent */
     void *log_arg;
 } hsmart_network_options;
 
-/* ---- Servers: one row for each family, with what differs from SMART's defaults ---- */
+/* How a client proves who it is. The names are "private_key_jwt", "client_secret_basic", "client_secret_post". */
+enum hsmart_auth {
+    HSMART_AUTH_DEFAULT = 0, /* private_key_jwt with a signer, client_secret_basic with a secret */
+    HSMART_AUTH_PRIVATE_KEY_JWT = 1,
+    HSMART_AUTH_SECRET_BASIC = 2,
+    HSMART_AUTH_SECRET_POST = 4,
+};
+/* The name; "none" for HSMART_AUTH_DEFAULT. HSMART_AUTH_DEFAULT for a name that is not one of the three. */
+HSMART_API const char *hsmart_auth_name(enum hsmart_auth auth);
+HSMART_API enum hsmart_auth hsmart_auth_by_name(const char *name);
+
+/* ---- Servers: one row for each family, with what differs from SMART's defaults (docs/servers.md) ---- */
+
+enum hsmart_audience_rule { HSMART_AUDIENCE_TOKEN_ENDPOINT, HSMART_AUDIENCE_ISSUER, HSMART_AUDIENCE_LITERAL };
+enum hsmart_kid_rule { HSMART_KID_ANY, HSMART_KID_UUID, HSMART_KID_ASSIGNED };
+enum hsmart_scope_rule { HSMART_SCOPE_REQUIRED, HSMART_SCOPE_OPTIONAL, HSMART_SCOPE_NOT_SENT, HSMART_SCOPE_LITERAL };
 
 /* Static. A client picks a row by name and may override single values. */
 typedef struct hsmart_server {
-    const char *name;  /* "epic" */
-    const char *title; /* "Epic" */
-    const char *algs;  /* accepted, best first, separated by spaces; NULL: RS384 ES384 */
-    const char *notes, *source;
+    const char *name;      /* "epic" */
+    const char *title;     /* "Epic" */
+    unsigned auth_methods; /* of enum hsmart_auth */
+    const char *algs;      /* accepted, best first, separated by spaces */
+    enum hsmart_audience_rule audience;
+    const char *assertion_type; /* header typ */
+    unsigned assertion_lifetime_s, max_assertion_lifetime_s;
+    bool needs_issued_at, wants_not_before;
+    enum hsmart_kid_rule kid;
+    unsigned rsa_min_bits;
+    bool jwks_url_needed, jwks_url_needed_for_ec; /* takes no JWKS by value (for EC keys) */
+    enum hsmart_scope_rule scope;
+    const char *scope_literal; /* for HSMART_SCOPE_LITERAL */
+    bool raw_basic;            /* HTTP Basic without form-encoding */
+    bool registers_by_form;
+    unsigned jwks_cache_max_s; /* how long it may keep a JWKS; 0: not known */
+    const char *lacks;         /* what it needs and hsmart does not do yet; NULL: nothing */
+    const char *notes;         /* NULL: none */
+    const char *source;        /* where the values come from */
+    bool verified;             /* read in a primary source, not only reported */
 } hsmart_server;
 /* The row at `index`; false past the last. */
 HSMART_API bool hsmart_server_at(size_t index, hsmart_server *out_server);
+/* The row of this name, NULL: "smart"; false when there is none. */
+HSMART_API bool hsmart_server_by_name(const char *name, hsmart_server *out_server);
+
+/* `hsmart_server_assertion` completes `options` by what the server's row says: the type, lifetime, iat and nbf that are
+ * left at their default, and the audience, from `token_endpoint` where it is the row's audience (NULL: not known). It
+ * is what a client's token request does, for a program that signs assertions alone; libcurl is not loaded. Strings of
+ * `*out_options` belong to the arguments, or are static. `network` gives the log, and may be NULL. Returns HSMART_OK,
+ * or HSMART_CONFIG_INVALID    no such row, or no audience: the hint says what to set; HSMART_INVALID_ARGUMENT  a
+ * lifetime above 300 s. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code
+hsmart_server_assertion(const char *server, const hsmart_assertion_options *options, const char *token_endpoint,
+                        const hsmart_network_options *network, hsmart_assertion_options *out_options, hsmart_err *err);
 
 /* ---- Discovery ---- */
 
@@ -52,35 +94,38 @@ typedef struct hsmart_discovery {
     const char *issuer, *jwks_uri, *authorization_endpoint, *registration_endpoint, *introspection_endpoint,
         *revocation_endpoint, *management_endpoint;
     hsmart_text_list capabilities, grant_types, auth_methods, signing_algs, scopes;
-    hsmart_text_list warnings; /* one line each; they went to the log, too */
-    int64_t life_s;            /* how long it may be kept */
-    const char *document;      /* as received */
+    hsmart_text_list warnings;       /* one line each; they went to the log, too */
+    int64_t read_at_s, expires_at_s; /* seconds since the epoch; until when it may be kept */
+    const char *document;            /* as received */
     size_t document_len;
+    bool from_cache;
 } hsmart_discovery;
 
-/* `hsmart_discover` reads FHIR_BASE/.well-known/smart-configuration. `token_pin`, when not NULL, is the origin or
- * URL that the token endpoint must have. `network` may be NULL. Returns HSMART_OK, or
+/* Zero is the default of every field; `hsmart_discover` copies nothing of it. */
+typedef struct hsmart_discovery_options {
+    const char *token_pin;       /* the origin or URL that the token endpoint must have */
+    enum hsmart_auth auth;       /* warn about what speaks against this way to authenticate */
+    bool use_cache;              /* take it out of the cache while it may be kept, and put it there */
+    const char *cache_directory; /* NULL: as in hsmart_client_options */
+} hsmart_discovery_options;
+
+/* `hsmart_discover` reads FHIR_BASE/.well-known/smart-configuration. `options` and `network` may be NULL. Returns
+ * HSMART_OK, or
  *   HSMART_INVALID_ARGUMENT  `fhir_base` is no absolute https URL;
  *   HSMART_SERVER_FAILED     no such document, no JSON object, or no token endpoint in it;
  *   HSMART_POLICY_REFUSED    the token endpoint is not where it is pinned to;
  *   HSMART_NETWORK_FAILED, HSMART_TLS_FAILED, HSMART_SERVER_BUSY. */
-HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_discover(const char *fhir_base, const char *token_pin,
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_discover(const char *fhir_base,
+                                                              const hsmart_discovery_options *options,
                                                               const hsmart_network_options *network,
                                                               hsmart_discovery **out_discovery, hsmart_err *err);
 HSMART_API void hsmart_discovery_free(hsmart_discovery *discovery);
 
 /* ---- Registration (RFC 7591) ---- */
 
-/* How a client proves who it is. The names are "private_key_jwt", "client_secret_basic", "client_secret_post". */
-enum hsmart_auth {
-    HSMART_AUTH_DEFAULT = 0, /* private_key_jwt with a signer, client_secret_basic with a secret */
-    HSMART_AUTH_PRIVATE_KEY_JWT = 1,
-    HSMART_AUTH_SECRET_BASIC = 2,
-    HSMART_AUTH_SECRET_POST = 4,
-};
-
 /* Strings: NULL leaves the member out. */
 typedef struct hsmart_registration_request {
+    const char *server;                /* a row of the server table, which may want the form; NULL: "smart" */
     const char *registration_endpoint; /* NULL: from the discovery of `fhir_base` */
     const char *fhir_base;
     const char *jwks;     /* a JWK Set as JSON (hsmart_jwks_format); or */
@@ -98,12 +143,14 @@ typedef struct hsmart_registration_request {
  * keeps them. */
 typedef struct hsmart_registration {
     const char *client_id;
-    const char *auth_method, *scope;      /* as echoed; NULL: not echoed */
+    const char *auth_method, *scope; /* as echoed; NULL: not echoed */
     bool has_client_secret;
-    int64_t client_secret_expires_at_s;   /* 0: never */
-    const char *registration_client_uri;  /* RFC 7592; NULL: none */
+    int64_t client_secret_expires_at_s;  /* 0: never */
+    const char *registration_client_uri; /* RFC 7592; NULL: none */
+    const char *registration_endpoint;   /* that it was sent to */
+    int64_t registered_at_s;
     bool has_registration_access_token;
-    hsmart_text_list differences;         /* between what was asked for and what was granted, one line each */
+    hsmart_text_list differences; /* between what was asked for and what was granted, one line each */
 } hsmart_registration;
 
 /* `hsmart_register` registers a client, with one request that is never repeated. Returns HSMART_OK, or
@@ -113,15 +160,13 @@ typedef struct hsmart_registration {
  *   and as `hsmart_discover`. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_register(const hsmart_registration_request *request,
                                                               const hsmart_network_options *network,
-                                                              hsmart_registration **out_registration,
-                                                              hsmart_err *err);
+                                                              hsmart_registration **out_registration, hsmart_err *err);
 /* Writes everything, secrets included, to a file that only its owner can read; `hsmart_registration_load` reads it
  * back, and refuses a file that others can read (HSMART_PIN_UNAVAILABLE). */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_registration_save(const hsmart_registration *registration,
                                                                        const char *path, hsmart_err *err);
-HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_registration_load(const char *path,
-                                                                       hsmart_registration **out_registration,
-                                                                       hsmart_err *err);
+HSMART_API HSMART_MUST_CHECK enum hsmart_code
+hsmart_registration_load(const char *path, hsmart_registration **out_registration, hsmart_err *err);
 HSMART_API void hsmart_registration_free(hsmart_registration *registration);
 
 /* ---- A client ---- */
@@ -132,11 +177,14 @@ HSMART_API void hsmart_registration_free(hsmart_registration *registration);
 typedef enum hsmart_code (*hsmart_signer_fn)(void *signer_arg, const char *algs, hsmart_signer **out_signer,
                                              hsmart_err *err);
 
+/* A value of the server's row, or one of ours instead. */
+enum hsmart_choice { HSMART_BY_SERVER = 0, HSMART_YES, HSMART_NO };
+
 /* Zero is the default of every field but `client_id`, one of `fhir_base` and `token_endpoint`, and one of `signer`,
  * `open_signer`, `secret_source` and `registration_file`. Strings are copied. */
 typedef struct hsmart_client_options {
-    const char *name;           /* what messages call the client; NULL: its id */
-    const char *server;         /* a row of the server table; NULL: "smart" */
+    const char *name;   /* what messages call the client; NULL: its id */
+    const char *server; /* a row of the server table; NULL: "smart" */
     const char *fhir_base;
     const char *token_endpoint; /* NULL: from discovery */
     const char *token_pin;      /* the origin or URL that a discovered token endpoint must have */
@@ -151,17 +199,17 @@ typedef struct hsmart_client_options {
     enum hsmart_auth auth;
 
     /* Instead of what the server's row says: */
-    const char *audience;          /* aud; NULL: by the row (the token endpoint) */
-    const char *assertion_type;    /* header typ */
+    const char *audience;       /* aud; NULL: by the row (the token endpoint) */
+    const char *assertion_type; /* header typ */
     const char *jku;
     unsigned assertion_lifetime_s; /* 1 to 300 */
     bool omit_issued_at, not_before;
-    bool send_client_id;           /* client_id in the body beside the assertion */
-    bool raw_basic;                /* HTTP Basic without form-encoding */
+    enum hsmart_choice send_client_id; /* client_id in the body beside the assertion */
+    enum hsmart_choice raw_basic;      /* HTTP Basic without form-encoding */
 
-    bool use_refresh_token;        /* SMART forbids refresh tokens here; on: one in an answer is kept and used */
-    bool no_cache;                 /* keep access tokens in memory only */
-    const char *cache_directory;   /* NULL: $XDG_RUNTIME_DIR/hsmart or the like */
+    bool use_refresh_token;      /* SMART forbids refresh tokens here; on: one in an answer is kept and used */
+    bool no_cache;               /* keep access tokens in memory only */
+    const char *cache_directory; /* NULL: $XDG_RUNTIME_DIR/hsmart or the like */
     hsmart_network_options network;
 } hsmart_client_options;
 
@@ -172,17 +220,26 @@ typedef struct hsmart_client hsmart_client;
 /* `hsmart_client_new` checks the options and makes a client; nothing is sent, no token touched. Returns HSMART_OK,
  * or
  *   HSMART_INVALID_ARGUMENT, HSMART_CONFIG_INVALID  something is missing or contradicts itself: no scope where the
- *                                                   server wants one, a secret for a server that takes none. */
+ *                                                   server wants one, a secret for a server that takes none (unless
+ *                                                   `auth` says so in as many words, which is warned about);
+ *   and what reading `registration_file` returns. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_client_new(const hsmart_client_options *options,
                                                                 hsmart_client **out_client, hsmart_err *err);
 HSMART_API void hsmart_client_free(hsmart_client *client);
 
+/* `hsmart_client_assertion` makes the assertion that a token request would carry, for checks and for programs that
+ * make the request themselves: with discovery where the client needs it, and with the row's rules. `*out_jwt` is
+ * released (and wiped) with `hsmart_string_free`. HSMART_CONFIG_INVALID for a client with a secret; else as
+ * `hsmart_client_access_token`. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_client_assertion(hsmart_client *client, char **out_jwt,
+                                                                      hsmart_err *err);
+
 /* An access token; wiped and freed with `hsmart_access_token_free`. */
 typedef struct hsmart_access_token {
-    const char *value;       /* printable, without spaces: fit for "Authorization: Bearer " */
-    const char *type;        /* "Bearer" */
-    const char *scope;       /* as granted; NULL: neither asked for nor told */
-    int64_t obtained_at_s;   /* seconds since the epoch: when it was asked for */
+    const char *value;     /* printable, without spaces: fit for "Authorization: Bearer " */
+    const char *type;      /* "Bearer" */
+    const char *scope;     /* as granted; NULL: neither asked for nor told */
+    int64_t obtained_at_s; /* seconds since the epoch: when it was asked for */
     int64_t expires_at_s;
 } hsmart_access_token;
 
@@ -195,11 +252,13 @@ typedef struct hsmart_access_token {
  *   HSMART_SERVER_BUSY       the server wants to be left alone for longer than ten minutes;
  *   HSMART_SERVER_FAILED, HSMART_NETWORK_FAILED, HSMART_TLS_FAILED;
  *   and what the signer or the secret source returns. */
-HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_client_access_token(hsmart_client *client,
-                                                                         unsigned min_validity_s,
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_client_access_token(hsmart_client *client, unsigned min_validity_s,
                                                                          hsmart_access_token **out_access_token,
                                                                          hsmart_err *err);
 HSMART_API void hsmart_access_token_free(hsmart_access_token *access_token);
+/* A server did not accept this access token (401): it is never handed out again, to no thread and to no process of this
+ * user. `value` is its text. */
+HSMART_API void hsmart_client_reject_access_token(hsmart_client *client, const char *value);
 
 /* An answer to a FHIR read; freed with `hsmart_fhir_answer_free`. */
 typedef struct hsmart_fhir_answer {
@@ -208,7 +267,7 @@ typedef struct hsmart_fhir_answer {
     const char *content_type; /* "" when the server does not say */
     const char *body;         /* NUL-terminated */
     size_t body_len;
-    const char *next_url;     /* a Bundle's next page, of the same origin; NULL: none */
+    const char *next_url; /* a Bundle's next page, of the same origin; NULL: none, or not for us (see the log) */
 } hsmart_fhir_answer;
 
 /* `hsmart_client_get` reads `path`: relative to the FHIR base ("Patient/1", "/metadata"), or absolute with the

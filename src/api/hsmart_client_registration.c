@@ -1,0 +1,130 @@
+#include "err.h"
+#include "hsmart_client_link.h"
+#include "registration.h"
+
+/* The public object is the first member of ours. */
+struct registration_object {
+    hsmart_registration told;
+    struct hs_registration own;
+};
+
+static void
+tell(struct registration_object *object)
+{
+    const struct hs_registration *own = &object->own;
+
+    object->told = (hsmart_registration){
+        .client_id = own->client_id,
+        .auth_method = own->method,
+        .scope = own->scope,
+        .has_client_secret = own->client_secret.len > 0,
+        .client_secret_expires_at_s = own->client_secret_expires_at_s,
+        .registration_client_uri = own->registration_client_uri,
+        .registration_endpoint = own->registration_endpoint,
+        .registered_at_s = own->registered_at_s,
+        .has_registration_access_token = own->registration_access_token.len > 0,
+        .differences = hs_client_list(&own->differences),
+    };
+}
+
+static struct hs_registration_request
+request_of(const hsmart_registration_request *request, const char *endpoint)
+{
+    return (struct hs_registration_request){
+        .registration_endpoint = endpoint,
+        .jwks = request->jwks,
+        .jwks_uri = request->jwks_uri,
+        .method = (enum hs_auth_method)request->auth,
+        .signing_alg = request->signing_alg,
+        .scope = request->scope,
+        .client_name = request->client_name,
+        .client_uri = request->client_uri,
+        .contact = request->contact,
+        .software_id = request->software_id,
+        .software_version = request->software_version,
+        .software_statement = request->software_statement,
+        .initial_access_token = request->initial_access_token,
+    };
+}
+
+static void
+warn_by_row(const struct hs_server_row *row, const hsmart_registration_request *request, const struct hs_log *log)
+{
+    if (row->jwks_url_needed && request->jwks != NULL)
+        hs_log_warning(log, "%s takes keys by URL only: publish the JWKS and register its URL", row->title);
+}
+
+enum hsmart_code
+hsmart_register(const hsmart_registration_request *request, const hsmart_network_options *network,
+                hsmart_registration **out_registration, hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct hs_client_link net = {0};
+    const struct hs_server_row *row = NULL;
+    const char *endpoint = request->registration_endpoint;
+    hsmart_discovery *discovery = NULL;
+    struct registration_object *object = hs_calloc(1, sizeof *object);
+
+    if (object == NULL)
+        return hs_err_no_memory(err);
+    code = hs_client_server(request->server, &row, err);
+    if (code == HSMART_OK)
+        code = hs_client_link_open(network, &net, err);
+    if (code == HSMART_OK && endpoint == NULL && request->fhir_base != NULL) {
+        code = hsmart_discover(request->fhir_base, NULL, network, &discovery, err);
+        endpoint = code == HSMART_OK ? discovery->registration_endpoint : NULL;
+    }
+    if (code != HSMART_OK)
+        goto out;
+    const struct hs_registration_request own = request_of(request, endpoint);
+    warn_by_row(row, request, &net.link.log);
+    code = request->form || row->registers_by_form
+               ? hs_registration_send_form(&own, request->duration_min, &net.link, &object->own, err)
+               : hs_registration_send(&own, &net.link, &object->own, err);
+    if (code != HSMART_OK)
+        goto out;
+    tell(object);
+    *out_registration = &object->told;
+    object = NULL;
+out:
+    if (object != NULL)
+        hsmart_registration_free(&object->told);
+    hsmart_discovery_free(discovery);
+    hs_client_link_close(&net);
+    return code;
+}
+
+enum hsmart_code
+hsmart_registration_save(const hsmart_registration *registration, const char *path, hsmart_err *err)
+{
+    return hs_registration_save(&((const struct registration_object *)registration)->own, path, err);
+}
+
+enum hsmart_code
+hsmart_registration_load(const char *path, hsmart_registration **out_registration, hsmart_err *err)
+{
+    enum hsmart_code code;
+    struct registration_object *object = hs_calloc(1, sizeof *object);
+
+    if (object == NULL)
+        return hs_err_no_memory(err);
+    code = hs_registration_load(path, &object->own, err);
+    if (code != HSMART_OK) {
+        hsmart_registration_free(&object->told);
+        return code;
+    }
+    tell(object);
+    *out_registration = &object->told;
+    return HSMART_OK;
+}
+
+void
+hsmart_registration_free(hsmart_registration *registration)
+{
+    struct registration_object *object = (struct registration_object *)registration;
+
+    if (object == NULL)
+        return;
+    hs_registration_clear(&object->own);
+    hs_free(object);
+}
