@@ -8,7 +8,7 @@
 
 #include "config_scan.h"
 #include "err.h"
-#include "file.h"
+#include "trusted_file.h"
 
 #define SECTIONS_MAX 1000U /* of one kind: libconfuse compares each new name with all others */
 
@@ -376,13 +376,22 @@ hs_config_parse(const char *text, const char *name, struct hs_config **out_confi
 enum hsmart_code
 hs_config_load(const char *path, struct hs_config **out_config, hsmart_err *err)
 {
-    struct hs_buf text = {.max_len = HS_CONFIG_MAX_LEN};
-    enum hsmart_code code = hs_file_read(path, HS_CONFIG_MAX_LEN, &text, err);
+    struct hs_buf text = {.max_len = HS_CONFIG_MAX_LEN}, caveat = {0};
+    struct hs_config *config = NULL;
+    enum hsmart_code code = hs_trusted_file_read(path, HS_CONFIG_MAX_LEN, &text, &caveat, err);
 
-    if (code == HSMART_OK)
-        code = parse_text(hs_span_buf(&text), path, out_config, err);
-    else if (code != HSMART_NO_MEMORY)
+    if (code != HSMART_OK && code != HSMART_NO_MEMORY)
         code = hs_err_wrap(err, HSMART_CONFIG_INVALID, "cannot read the configuration");
+    if (code == HSMART_OK)
+        code = parse_text(hs_span_buf(&text), path, &config, err);
+    if (code == HSMART_OK && caveat.len > 0)
+        code = hs_buf_take_text(&caveat, &config->caveat, err);
+    if (code == HSMART_OK) {
+        *out_config = config;
+        config = NULL;
+    }
+    hs_config_free(config);
+    hs_buf_clear(&caveat);
     hs_buf_clear(&text);
     return code;
 }
@@ -402,7 +411,14 @@ hs_config_free(struct hs_config *config)
         }
         hs_free(config->kinds[kind].items);
     }
+    hs_string_free(config->caveat);
     hs_free(config);
+}
+
+const char *
+hs_config_get_caveat(const struct hs_config *config)
+{
+    return config != NULL ? config->caveat : NULL;
 }
 
 /* ---- Where the file is ---- */

@@ -29,12 +29,15 @@ struct hs_config_client {
 };
 struct hs_config; /* owns everything above */
 
-/* `hs_config_load` reads a file; HSMART_CONFIG_INVALID, with "file:line: …" in the text where a line is at fault.
+/* `hs_config_load` reads a file; HSMART_CONFIG_INVALID, with "file:line: …" in the text where a line is at fault. The
+ * file names libraries and commands, so one that others could have written is refused (trusted_file.h).
  * Nothing is taken from the environment or from other files. Safe on several threads at once: they take turns. */
 HSMART_MUST_CHECK enum hsmart_code hs_config_load(const char *path, struct hs_config **out_config, hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code hs_config_parse(const char *text, const char *name, struct hs_config **out_config,
                                                    hsmart_err *err);
 void hs_config_free(struct hs_config *config);
+/* What a person should be warned of about the file, or NULL. `config` may be NULL. */
+const char *hs_config_get_caveat(const struct hs_config *config);
 
 /* The path to use: `given` when not NULL (it must exist), else $HSMART_CONFIG (must exist when set), else the first
  * that exists of ~/.config/hsmart/hsmart.conf ($XDG_CONFIG_HOME honoured) and /etc/hsmart/hsmart.conf. Sets `out_path`

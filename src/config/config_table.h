@@ -13,6 +13,7 @@ struct hs_config {
         void *items;
         size_t count;
     } kinds[HS_CONFIG_KIND_COUNT];
+    char *caveat; /* NULL: none */
 };
 
 struct hs_config_kind_row {

@@ -29,6 +29,8 @@ load_config(const struct cli_common *common, struct target *target, hsmart_err *
         report_detail("the configuration is \"%s\"", hs_buf_text(&path));
         code = hs_config_load(hs_buf_text(&path), &target->config, err);
     }
+    if (code == HSMART_OK && hs_config_get_caveat(target->config) != NULL)
+        report_warning("the configuration \"%s\": %s", hs_buf_text(&path), hs_config_get_caveat(target->config));
     hs_buf_clear(&path);
     return code;
 }
