@@ -75,7 +75,7 @@ configure_file(${PROJECT_SOURCE_DIR}/include/hsmart/version.h.in ${PROJECT_BINAR
 function(hs_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;NEEDS")
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c)
-  if(NOT sources) # while the layers are being written
+  if(NOT sources) # a layer that has headers only
     file(WRITE ${PROJECT_BINARY_DIR}/empty_${name}.c "typedef int hs_nothing;\n")
     set(sources ${PROJECT_BINARY_DIR}/empty_${name}.c)
   endif()
@@ -149,16 +149,11 @@ target_link_libraries(hs_tool_view INTERFACE $<LINK_ONLY:hs_api> $<LINK_ONLY:hs_
   $<LINK_ONLY:hs_ceremony>)
 
 file(GLOB common_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/common/*.c)
-if(common_sources)
-  add_library(hs_tool_common STATIC ${common_sources})
-  target_link_libraries(hs_tool_common PUBLIC hs_tool_view PRIVATE hs_warnings hs_hardening)
-endif()
+add_library(hs_tool_common STATIC ${common_sources})
+target_link_libraries(hs_tool_common PUBLIC hs_tool_view PRIVATE hs_warnings hs_hardening)
 
 function(hs_tool name)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/${name}/*.c)
-  if(NOT sources OR NOT TARGET hs_tool_common) # while the tools are being written
-    return()
-  endif()
   # "hsmart" alone would be taken for the library; the file has the plain name.
   add_executable(tool_${name} ${sources})
   set_target_properties(tool_${name} PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)

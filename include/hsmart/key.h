@@ -31,7 +31,8 @@ typedef struct hsmart_key_info {
     const char *type;              /* "RSA", "EC", or the CKK_ name of a type that hsmart does not use */
     const char *curve;             /* "P-384"; NULL for RSA */
     unsigned bits;                 /* modulus or field size; 0: unknown */
-    const char *alg;               /* the default JWS algorithm: "RS384", "ES384"; NULL: none */
+    const char *alg;               /* the default JWS algorithm: "RS384", "ES384", or the first one that the token lets
+                                    * the key be used for (CKA_ALLOWED_MECHANISMS); NULL: none */
     const char *thumbprint;        /* RFC 7638, SHA-256, base64url: 43 characters */
     const char *start_date, *end_date; /* CKA_START_DATE, CKA_END_DATE as "YYYY-MM-DD"; NULL: none */
     bool has_private;              /* false: only a public key object was found */
@@ -64,12 +65,15 @@ HSMART_API void hsmart_key_list_free(hsmart_key_list *list);
 /* How a public key is written down. Zero: kid = the RFC 7638 thumbprint, alg = the key's default. */
 typedef struct hsmart_jwk_options {
     const char *kid;
-    const char *alg; /* must fit the key: "RS384", "ES384", … */
+    const char *alg; /* must fit the key and be one it can be used for: "RS384", "ES384", … */
 } hsmart_jwk_options;
 
 /* `hsmart_key_jwk` sets `*out_json` to the public JWK (RFC 7517), one line without a line end; `hsmart_key_pem`
  * to the SubjectPublicKeyInfo in PEM. Both are released with `hsmart_string_free`. There is no private
- * counterpart: hsmart has no code that could read one. */
+ * counterpart: hsmart has no code that could read one. Returns HSMART_OK, or
+ *   HSMART_KEY_UNUSABLE       the public half is not on the token, or is of no supported type;
+ *   HSMART_INVALID_ARGUMENT   an empty kid, one that is not UTF-8, an algorithm that does not fit the key;
+ *   HSMART_TOKEN_INCAPABLE    an algorithm that the token does not let the key be used for. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_key_jwk(const hsmart_key *key, const hsmart_jwk_options *options,
                                                              char **out_json, hsmart_err *err);
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_key_pem(const hsmart_key *key, char **out_pem, hsmart_err *err);
@@ -78,7 +82,7 @@ HSMART_API void hsmart_string_free(char *string);
 /* A JWK Set (RFC 7517 section 5) in the making. Not for use by two threads at once. */
 typedef struct hsmart_jwks hsmart_jwks;
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_jwks_new(hsmart_jwks **out_jwks, hsmart_err *err);
-/* HSMART_KEY_EXISTS when a key with this kid is in the set already. */
+/* Errors as `hsmart_key_jwk`, and HSMART_KEY_EXISTS when a key with this kid is in the set already. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_jwks_add(hsmart_jwks *jwks, const hsmart_key *key,
                                                               const hsmart_jwk_options *options, hsmart_err *err);
 /* The set as indented JSON with a line end, keys sorted by kid. */

@@ -13,8 +13,8 @@ extern "C" {
 typedef struct hsmart_signer hsmart_signer;
 
 typedef struct hsmart_signer_options {
-    const char *alg;           /* NULL: the key's default (RS384 for RSA, ES384 for P-384) */
-    const char *kid;           /* NULL: the RFC 7638 thumbprint */
+    const char *alg;           /* NULL: the key's default (`alg` of hsmart_key_info: RS384 for RSA, ES384 for P-384) */
+    const char *kid;           /* not empty; NULL: the RFC 7638 thumbprint */
     const char *thumbprint;    /* the key must have this RFC 7638 thumbprint; NULL: not compared */
     bool allow_extractable;    /* sign although the token would give this key away */
 } hsmart_signer_options;
@@ -23,8 +23,10 @@ typedef struct hsmart_signer_options {
  * Returns HSMART_OK, or
  *   HSMART_KEY_UNUSABLE       the pair has no private half here, or its type is not supported;
  *   HSMART_KEY_MISMATCH       its thumbprint is not the expected one;
- *   HSMART_POLICY_REFUSED     an RSA key below 2048 bits, a key that may leave the token;
- *   HSMART_INVALID_ARGUMENT   an algorithm that does not fit the key. */
+ *   HSMART_POLICY_REFUSED     an RSA key below 2048 bits or with a modulus that can be factored (CVE-2017-15361), a key
+ *                             that may leave the token;
+ *   HSMART_TOKEN_INCAPABLE    an algorithm that the token does not let the key be used for (CKA_ALLOWED_MECHANISMS);
+ *   HSMART_INVALID_ARGUMENT   an unknown algorithm, one that does not fit the key, a kid that is empty or not UTF-8. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_signer_new(const hsmart_key *key,
                                                                 const hsmart_signer_options *options,
                                                                 hsmart_signer **out_signer, hsmart_err *err);

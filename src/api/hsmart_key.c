@@ -59,7 +59,7 @@ hsmart_key_list_free(hsmart_key_list *list)
     hs_free(list);
 }
 
-/* The public half is what everything below writes down; a key without one says why. */
+/* The public half is what is written down; a key without one says why. */
 static enum hsmart_code
 check_has_public(const struct hs_token_key *key, hsmart_err *err)
 {
@@ -69,21 +69,33 @@ check_has_public(const struct hs_token_key *key, hsmart_err *err)
                       key->info.problem_text != NULL ? key->info.problem_text : "its public half is not known");
 }
 
+/* Adds the key to a set, under an algorithm that it can be used for. */
+static enum hsmart_code
+add_to(struct hs_jwks *jwks, const struct hs_token_key *key, const hsmart_jwk_options *options, hsmart_err *err)
+{
+    static const hsmart_jwk_options defaults = {0};
+    const struct hs_alg *alg = NULL;
+    enum hsmart_code code = check_has_public(key, err);
+
+    if (options == NULL)
+        options = &defaults;
+    if (code != HSMART_OK)
+        return code;
+    code = hs_token_key_choose_alg(key, options->alg, &alg, err);
+    if (code != HSMART_OK)
+        return hs_err_wrap(err, code, "cannot write down key \"%s\"", key->info.label);
+    return hs_jwks_add(jwks, &key->jwk, options->kid, alg->name, err);
+}
+
 enum hsmart_code
 hsmart_key_jwk(const hsmart_key *key, const hsmart_jwk_options *options, char **out_json, hsmart_err *err)
 {
-    static const hsmart_jwk_options defaults = {0};
-    const struct hs_token_key *own = hs_api_token_key(key);
     enum hsmart_code code;
     struct hs_jwks one = {0};
     struct hs_buf json = {0};
     struct hs_json_writer writer = {.out = &json};
 
-    if (options == NULL)
-        options = &defaults;
-    code = check_has_public(own, err);
-    if (code == HSMART_OK)
-        code = hs_jwks_add(&one, &own->jwk, options->kid, options->alg, err); /* for its checks of kid and alg */
+    code = add_to(&one, hs_api_token_key(key), options, err); /* for its checks of kid and alg */
     if (code != HSMART_OK)
         goto out;
     hs_jwk_put(&writer, &one.entries[0].jwk, one.entries[0].kid, one.entries[0].alg);
@@ -131,15 +143,7 @@ hsmart_jwks_new(hsmart_jwks **out_jwks, hsmart_err *err)
 enum hsmart_code
 hsmart_jwks_add(hsmart_jwks *jwks, const hsmart_key *key, const hsmart_jwk_options *options, hsmart_err *err)
 {
-    static const hsmart_jwk_options defaults = {0};
-    const struct hs_token_key *own = hs_api_token_key(key);
-    enum hsmart_code code = check_has_public(own, err);
-
-    if (options == NULL)
-        options = &defaults;
-    if (code == HSMART_OK)
-        code = hs_jwks_add(hs_api_jwks(jwks), &own->jwk, options->kid, options->alg, err);
-    return code;
+    return add_to(hs_api_jwks(jwks), hs_api_token_key(key), options, err);
 }
 
 enum hsmart_code

@@ -18,6 +18,7 @@ struct hs_token_key {
     /* storage behind `info` */
     char *label, *uri, *type_name, *problem_text, *start_date, *end_date;
     struct hs_buf id, raw_label; /* as the token has them */
+    struct hs_buf allowed_mechanisms; /* CKA_ALLOWED_MECHANISMS: CK_MECHANISM_TYPEs side by side; empty: not limited */
     hsmart_key_attribute *attributes;
 };
 
@@ -37,8 +38,16 @@ HSMART_MUST_CHECK enum hsmart_code hs_token_key_find_again(struct hs_p11_token *
                                                            const struct hs_key_identity *identity,
                                                            CK_OBJECT_HANDLE *out_handle, hsmart_err *err);
 
-/* An RSA key below HS_RSA_MIN_BITS; a key that the token says it would give away. */
-bool hs_token_key_is_weak(const struct hs_token_key *key);
+/* The algorithm of this name, or by default (NULL) the first one that the key can be used for. HSMART_INVALID_ARGUMENT
+ * for a name that is none of ours or does not fit the key; HSMART_TOKEN_INCAPABLE for one by whose mechanisms the token
+ * lets nobody use it (CKA_ALLOWED_MECHANISMS); HSMART_KEY_UNUSABLE when there is no default. */
+HSMART_MUST_CHECK enum hsmart_code hs_token_key_choose_alg(const struct hs_token_key *key, const char *name,
+                                                           const struct hs_alg **out_alg, hsmart_err *err);
+
+/* HSMART_POLICY_REFUSED when the public key alone gives the private one away: an RSA modulus below HS_RSA_MIN_BITS, or
+ * one that a broken generator made (CVE-2017-15361). */
+HSMART_MUST_CHECK enum hsmart_code hs_token_key_check_strength(const struct hs_token_key *key, hsmart_err *err);
+/* Whether the token says that it would give the key away. */
 bool hs_token_key_may_leave(const struct hs_token_key *key);
 
 #endif

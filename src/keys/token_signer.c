@@ -6,6 +6,7 @@
 #include "err.h"
 #include "key_mechanism.h"
 #include "p11_mechanism.h"
+#include "text.h"
 
 /* No mechanism has proved itself yet. */
 #define NOT_CHOSEN HS_MECHANISMS_PER_ALG
@@ -214,9 +215,19 @@ check_usable(const struct hs_token_key *key, hsmart_err *err)
 {
     if (key->info.problem == HSMART_KEY_UNUSABLE)
         return hs_err_set(err, HSMART_KEY_UNUSABLE, "%s", key->info.problem_text);
-    if (hs_token_key_is_weak(key))
-        return hs_err_set(err, HSMART_POLICY_REFUSED, "its RSA modulus has %u bits, fewer than the %u required",
-                          key->info.bits, HS_RSA_MIN_BITS);
+    return hs_token_key_check_strength(key, err);
+}
+
+/* The kid goes into the header of every assertion: what cannot stand there is told now. */
+static enum hsmart_code
+check_kid(const char *kid, hsmart_err *err)
+{
+    if (kid == NULL)
+        return HSMART_OK;
+    if (kid[0] == 0)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the kid is empty");
+    if (!hs_text_is_utf8(hs_span_str(kid)))
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the kid is not UTF-8");
     return HSMART_OK;
 }
 
@@ -247,23 +258,6 @@ check_stays_on_token(const struct hs_token_key *key, const hsmart_signer_options
     hs_err_hint(err, "make a key that stays with `hsmart-key generate`, or accept the risk for this key by name: "
                      "--allow-extractable \"%s\"", key->info.label);
     return HSMART_POLICY_REFUSED;
-}
-
-static enum hsmart_code
-choose_alg(const struct hs_token_key *key, const hsmart_signer_options *options, const struct hs_alg **out_alg,
-           hsmart_err *err)
-{
-    const struct hs_alg *alg = options->alg != NULL ? hs_alg_by_name(options->alg)
-                                                    : hs_alg_default(key->jwk.type, key->jwk.curve);
-
-    if (alg == NULL)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" is not an algorithm that hsmart signs with",
-                          options->alg != NULL ? options->alg : "(none)");
-    if (!hs_alg_fits(alg, key->jwk.type, key->jwk.curve))
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "%s does not fit a key of type %s", alg->name,
-                          key->info.curve != NULL ? key->info.curve : key->info.type);
-    *out_alg = alg;
-    return HSMART_OK;
 }
 
 /* KEY-01: a history that the token does not vouch for is told, not refused. */
@@ -331,7 +325,9 @@ hs_token_signer_new(const struct hs_token_key *key, const hsmart_signer_options 
     if (code == HSMART_OK)
         code = check_stays_on_token(key, options, err);
     if (code == HSMART_OK)
-        code = choose_alg(key, options, &alg, err);
+        code = hs_token_key_choose_alg(key, options->alg, &alg, err);
+    if (code == HSMART_OK)
+        code = check_kid(options->kid, err);
     if (code == HSMART_OK)
         code = signer_build(key, alg, options->kid, out_signer, err);
     if (code != HSMART_OK)

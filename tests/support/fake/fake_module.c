@@ -17,6 +17,10 @@ static struct session {
     CK_SLOT_ID slot;
 } sessions[FAKE_SESSIONS_MAX];
 static unsigned found_so_far;
+static CK_OBJECT_CLASS sought_class;
+static bool seeks_id;
+static CK_BYTE sought_id[64];
+static CK_ULONG sought_id_len;
 
 /* ---- Bookkeeping ---- */
 
@@ -323,14 +327,41 @@ fake_logout(CK_SESSION_HANDLE handle)
 
 /* ---- Objects ---- */
 
+static const struct fake_attribute *
+attribute_of(const struct fake_object *object, CK_ATTRIBUTE_TYPE type)
+{
+    for (size_t i = 0; i < object->attribute_count; i++)
+        if (object->attributes[i].type == type)
+            return &object->attributes[i];
+    return NULL;
+}
+
+/* Whether the object has the class and the id that are searched for; other attributes are not looked at. */
+static bool
+fits_search(const struct fake_object *object)
+{
+    const struct fake_attribute *id = attribute_of(object, CKA_ID);
+
+    return object->class == sought_class &&
+           (!seeks_id || (id != NULL && id->len == sought_id_len && memcmp(id->value, sought_id, id->len) == 0));
+}
+
 static CK_RV
 fake_find_objects_init(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *template, CK_ULONG count)
 {
     (void)handle;
-    (void)template;
-    (void)count;
     ENTER(FAKE_FIND_OBJECTS_INIT);
     found_so_far = 0;
+    seeks_id = false;
+    for (CK_ULONG i = 0; i < count; i++) {
+        if (template[i].type == CKA_CLASS)
+            memcpy(&sought_class, template[i].pValue, sizeof sought_class);
+        if (template[i].type == CKA_ID && template[i].ulValueLen <= sizeof sought_id) {
+            seeks_id = true;
+            sought_id_len = template[i].ulValueLen;
+            memcpy(sought_id, template[i].pValue, sought_id_len);
+        }
+    }
     return CKR_OK;
 }
 
@@ -339,8 +370,9 @@ fake_find_objects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE *objects, CK_ULONG 
 {
     (void)handle;
     ENTER(FAKE_FIND_OBJECTS);
-    for (*count = 0; *count < max && found_so_far < fake_p11.object_count; (*count)++)
-        objects[*count] = ++found_so_far;
+    for (*count = 0; *count < max && found_so_far < fake_p11.object_count; found_so_far++)
+        if (fake_p11.objects == NULL || fits_search(&fake_p11.objects[found_so_far]))
+            objects[(*count)++] = found_so_far + 1;
     return CKR_OK;
 }
 
@@ -353,42 +385,40 @@ fake_find_objects_final(CK_SESSION_HANDLE handle)
 }
 
 static CK_RV
-give_attribute(CK_ATTRIBUTE *wanted)
+give_attribute(const struct fake_object *object, CK_ATTRIBUTE *wanted)
 {
-    CK_RV rv = CKR_ATTRIBUTE_TYPE_INVALID;
     CK_ULONG room = wanted->ulValueLen;
 
     wanted->ulValueLen = CK_UNAVAILABLE_INFORMATION;
-    for (size_t i = 0; i < fake_p11.attribute_count; i++) {
-        const struct fake_attribute *attribute = &fake_p11.attributes[i];
-        if (attribute->type != wanted->type)
-            continue;
-        if (attribute->rv != CKR_OK)
-            return attribute->rv;
-        if (wanted->pValue != NULL && room < attribute->len)
-            return CKR_BUFFER_TOO_SMALL;
-        wanted->ulValueLen = attribute->len;
-        if (wanted->pValue != NULL && attribute->len > 0)
-            memcpy(wanted->pValue, attribute->value, attribute->len);
-        return CKR_OK;
-    }
-    return rv;
+    const struct fake_attribute *attribute = attribute_of(object, wanted->type);
+    if (attribute == NULL)
+        return CKR_ATTRIBUTE_TYPE_INVALID;
+    if (attribute->rv != CKR_OK)
+        return attribute->rv;
+    if (wanted->pValue != NULL && room < attribute->len)
+        return CKR_BUFFER_TOO_SMALL;
+    wanted->ulValueLen = attribute->len;
+    if (wanted->pValue != NULL && attribute->len > 0)
+        memcpy(wanted->pValue, attribute->value, attribute->len);
+    return CKR_OK;
 }
 
 static CK_RV
 fake_get_attribute_value(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count)
 {
+    const struct fake_object same_for_all = {.attributes = fake_p11.attributes,
+                                             .attribute_count = fake_p11.attribute_count};
+    const struct fake_object *from = fake_p11.objects != NULL ? &fake_p11.objects[object - 1] : &same_for_all;
     CK_RV rv = CKR_OK;
 
     (void)handle;
-    (void)object;
     fake_p11.asked_count = count;
     for (CK_ULONG i = 0; i < count && i < 64; i++)
         fake_p11.asked_for[i] = template[i].type;
     ENTER(FAKE_GET_ATTRIBUTE_VALUE);
     for (CK_ULONG i = 0; i < count; i++) {
         CK_ULONG before = template[i].ulValueLen;
-        CK_RV one = give_attribute(&template[i]);
+        CK_RV one = give_attribute(from, &template[i]);
         bool partial = one == CKR_OK || one == CKR_ATTRIBUTE_SENSITIVE || one == CKR_ATTRIBUTE_TYPE_INVALID ||
                        one == CKR_BUFFER_TOO_SMALL;
         if (!partial) {

@@ -55,6 +55,12 @@ struct fake_attribute {
     CK_RV rv; /* answered instead of the value; other codes than PKCS#11's own for it end the whole call */
 };
 
+struct fake_object {
+    CK_OBJECT_CLASS class;
+    const struct fake_attribute *attributes;
+    size_t attribute_count;
+};
+
 #define FAKE_TOKENS_MAX 10U
 #define FAKE_SESSIONS_MAX 128U
 
@@ -71,6 +77,8 @@ struct fake_p11 {
     const struct fake_attribute *attributes;
     size_t attribute_count;
     unsigned object_count;
+    /* Or, when not NULL: `object_count` objects that differ; a search finds those of its class and its CKA_ID. */
+    const struct fake_object *objects;
     CK_ULONG signature_len; /* each signature is so many bytes of 0x5a */
     bool read_write_only;   /* refuses read-only sessions with CKR_FUNCTION_FAILED */
     unsigned session_limit; /* then CKR_SESSION_COUNT; 0: none */
