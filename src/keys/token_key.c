@@ -10,35 +10,14 @@
 #include "token_key_read.h"
 
 /* What is read of a private key object; then follows one attribute for each row of the policy. */
-enum {
-    KEY_TYPE,
-    LABEL,
-    ID,
-    START,
-    END,
-    MODULUS,
-    EXPONENT,
-    EC_PARAMS,
-    EC_POINT,
-    SPKI,
-    ALWAYS_AUTHENTICATE,
-    ALLOWED_MECHANISMS,
-    PLAIN_COUNT
-};
+/* clang-format off */
+enum { KEY_TYPE, LABEL, ID, START, END, MODULUS, EXPONENT, EC_PARAMS, EC_POINT, SPKI, ALWAYS_AUTHENTICATE,
+       ALLOWED_MECHANISMS, PLAIN_COUNT };
 static const CK_ATTRIBUTE_TYPE plain_types[PLAIN_COUNT] = {
-    CKA_KEY_TYPE,
-    CKA_LABEL,
-    CKA_ID,
-    CKA_START_DATE,
-    CKA_END_DATE,
-    CKA_MODULUS,
-    CKA_PUBLIC_EXPONENT,
-    CKA_EC_PARAMS,
-    CKA_EC_POINT,
-    CKA_PUBLIC_KEY_INFO,
-    CKA_ALWAYS_AUTHENTICATE,
-    CKA_ALLOWED_MECHANISMS,
+    CKA_KEY_TYPE, CKA_LABEL, CKA_ID, CKA_START_DATE, CKA_END_DATE, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS,
+    CKA_EC_POINT, CKA_PUBLIC_KEY_INFO, CKA_ALWAYS_AUTHENTICATE, CKA_ALLOWED_MECHANISMS,
 };
+/* clang-format on */
 #define ATTRIBUTES_MAX 32U
 
 /* ---- Telling ---- */
