@@ -1,5 +1,5 @@
 /* hsmart assertion: one client assertion on standard output. */
-#include <hsmart/signer.h>
+#include <hsmart/client.h>
 
 #include "err.h"
 #include "output.h"
@@ -44,42 +44,50 @@ first_of(const char *a, const char *b, const char *c)
 
 /* ---- Options over configuration ---- */
 
-static hsmart_assertion_options
-merge_claims(const struct assertion_options *own, const struct hs_config_client *client)
+static enum hsmart_code
+check_given(const struct assertion_options *own, const hsmart_assertion_options *given,
+            const struct hs_config_client *client, hsmart_err *err)
+{
+    if (given->client_id == NULL) {
+        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "no client id is given");
+        hs_err_hint(err, "give --client NAME of the configuration, or --client-id ID as the server registered it");
+        return HSMART_INVALID_ARGUMENT;
+    }
+    if (client != NULL && given->audience == NULL && client->token_endpoint == NULL) {
+        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "client \"%s\" has no audience", client->name);
+        hs_err_hint(err, "give --aud URL, or set token-endpoint (or audience) of the client");
+        return HSMART_INVALID_ARGUMENT;
+    }
+    if (client == NULL && own->audience == NULL) {
+        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "no audience is given");
+        hs_err_hint(err, "give --aud URL, the token endpoint exactly as it is posted to");
+        return HSMART_INVALID_ARGUMENT;
+    }
+    return HSMART_OK;
+}
+
+/* An option beats the file, and the file the server's row; what the row says is put in as in a token request. */
+static enum hsmart_code
+merge_claims(const struct assertion_options *own, const struct hs_config_client *client,
+             const hsmart_network_options *log, hsmart_assertion_options *out_claims, hsmart_err *err)
 {
     static const struct hs_config_client nothing = {0};
     const struct hs_config_client *set = client != NULL ? client : &nothing;
-
-    return (hsmart_assertion_options){
+    const hsmart_assertion_options given = {
         .client_id = first_of(own->client_id, set->client_id, NULL),
-        .audience = first_of(own->audience, set->audience, set->token_endpoint),
+        .audience = first_of(own->audience, set->audience, NULL),
         .type = first_of(own->type, set->assertion_type, NULL),
         .jku = first_of(own->jku, set->jku, NULL),
         .lifetime_s = own->lifetime_s.is_given ? (unsigned)own->lifetime_s.value : set->assertion_lifetime_s,
         .omit_issued_at = own->omit_issued_at || set->omit_issued_at,
         .not_before = own->not_before || set->not_before,
     };
-}
+    enum hsmart_code code = check_given(own, &given, client, err);
 
-static enum hsmart_code
-check_claims(const hsmart_assertion_options *claims, const struct hs_config_client *client, hsmart_err *err)
-{
-    if (claims->client_id == NULL) {
-        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "no client id is given");
-        hs_err_hint(err, "give --client NAME of the configuration, or --client-id ID as the server registered it");
-        return HSMART_INVALID_ARGUMENT;
-    }
-    if (claims->audience == NULL && client != NULL) {
-        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "client \"%s\" has no audience", client->name);
-        hs_err_hint(err, "give --aud URL, or set token-endpoint (or audience) of the client");
-        return HSMART_INVALID_ARGUMENT;
-    }
-    if (claims->audience == NULL) {
-        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "no audience is given");
-        hs_err_hint(err, "give --aud URL, the token endpoint exactly as it is posted to");
-        return HSMART_INVALID_ARGUMENT;
-    }
-    return HSMART_OK;
+    if (code != HSMART_OK)
+        return code;
+    code = hsmart_server_assertion(set->profile, &given, set->token_endpoint, log, out_claims, err);
+    return code == HSMART_OK || client == NULL ? code : hs_err_wrap(err, code, "client \"%s\"", client->name);
 }
 
 static hsmart_signer_options
@@ -137,6 +145,7 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
     enum hsmart_code code;
     const struct assertion_options *own = options;
     struct target target = {0};
+    hsmart_assertion_options claims = {0};
     char *jwt = NULL;
 
     (void)call;
@@ -145,8 +154,8 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         code = target_resolve(&own->common, TARGET_LOGIN, &target, err);
     if (code != HSMART_OK)
         goto out;
-    const hsmart_assertion_options claims = merge_claims(own, target.client);
-    code = check_claims(&claims, target.client, err);
+    const hsmart_network_options log = {.log = target.token.log, .log_arg = target.token.log_arg};
+    code = merge_claims(own, target.client, &log, &claims, err);
     if (code == HSMART_OK)
         code = sign(own, &target, &claims, &jwt, err);
     if (code == HSMART_OK)
