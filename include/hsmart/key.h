@@ -97,6 +97,7 @@ typedef struct hsmart_key_spec {
     const char *label;     /* CKA_LABEL, required */
     const uint8_t *id;     /* CKA_ID; NULL: 16 random bytes */
     size_t id_len;
+    const char *start_date, *end_date; /* CKA_START_DATE, CKA_END_DATE as "YYYY-MM-DD"; NULL: none */
 } hsmart_key_spec;
 
 /* `hsmart_key_generate` makes a key pair that cannot leave the token: every protective attribute is asked for

@@ -26,14 +26,45 @@ struct generation {
     size_t id_len;
     CK_MECHANISM_TYPE allowed[MECHANISMS_MAX];
     size_t allowed_count;
+    CK_DATE start, end;
     uint32_t dropped; /* bit per wish */
+    struct hs_generate_manner manner;
+    struct hs_p11_session *holder; /* of the session objects that were made */
+    bool reply_was_lost;
 };
 
-/* The wishes a token may refuse: CKA_ALLOWED_MECHANISMS first (most tokens do not know it), then the policy's. */
+/* The wishes a token may refuse: CKA_ALLOWED_MECHANISMS first (most tokens do not know it), then the policy's, then the
+ * dates. */
 #define WISH_ALLOWED_MECHANISMS 0U
 #define WISH_OF_POLICY_ROW(index) ((unsigned)(index) + 1U)
+#define WISH_DATES 31U
 
 /* ---- Checks before the token is asked ---- */
+
+static enum hsmart_code
+parse_date(const char *text, CK_DATE *out_date, hsmart_err *err)
+{
+    static const char shape[] = "dddd-dd-dd";
+
+    if (text == NULL)
+        return HSMART_OK;
+    for (size_t i = 0; i < sizeof shape; i++) /* the end of the text is part of the shape */
+        if (shape[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i])
+            return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%.32s\" is not a day, which is written YYYY-MM-DD",
+                              text);
+    memcpy(out_date->year, text, sizeof out_date->year);
+    memcpy(out_date->month, text + 5, sizeof out_date->month);
+    memcpy(out_date->day, text + 8, sizeof out_date->day);
+    return HSMART_OK;
+}
+
+static enum hsmart_code
+parse_dates(const hsmart_key_spec *spec, struct generation *generation, hsmart_err *err)
+{
+    enum hsmart_code code = parse_date(spec->start_date, &generation->start, err);
+
+    return code == HSMART_OK ? parse_date(spec->end_date, &generation->end, err) : code;
+}
 
 static enum hsmart_code
 check_spec(const hsmart_key_spec *spec, struct generation *generation, hsmart_err *err)
@@ -123,8 +154,8 @@ check_names_are_free(struct generation *generation, hsmart_err *err)
     size_t with_label = 0, with_id = 0;
     enum hsmart_code code;
 
-    code = count_objects(generation, (CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}, &with_label,
-                         err);
+    code =
+        count_objects(generation, (CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}, &with_label, err);
     if (code == HSMART_OK)
         code = count_objects(generation, (CK_ATTRIBUTE){CKA_ID, generation->id, generation->id_len}, &with_id, err);
     if (code != HSMART_OK)
@@ -163,7 +194,8 @@ drop_by_quirk(struct generation *generation)
 
 /* ---- Asking ---- */
 
-struct template {
+struct template
+{
     CK_ATTRIBUTE attributes[TEMPLATE_MAX];
     size_t count;
 };
@@ -197,7 +229,7 @@ fill_public_template(const struct generation *generation, struct template *templ
 {
     static const uint8_t exponent[] = {0x01, 0x00, 0x01};
 
-    template_put_bool(template, CKA_TOKEN, true);
+    template_put_bool(template, CKA_TOKEN, !generation->manner.session_object);
     template_put_bool(template, CKA_VERIFY, true);
     template_put_bool(template, CKA_WRAP, false);
     template_put_names(template, generation);
@@ -209,13 +241,27 @@ fill_public_template(const struct generation *generation, struct template *templ
     template_put(template, CKA_PUBLIC_EXPONENT, exponent, sizeof exponent);
 }
 
+static bool
+has_dates(const struct generation *generation)
+{
+    return generation->spec->start_date != NULL || generation->spec->end_date != NULL;
+}
+
 static void
 fill_private_template(const struct generation *generation, struct template *template)
 {
     for (size_t i = 0; i < hs_policy_row_count; i++)
         if (hs_policy_rows[i].in_template && !(generation->dropped & 1U << WISH_OF_POLICY_ROW(i)))
-            template_put_bool(template, hs_policy_rows[i].type, hs_policy_rows[i].wanted);
+            template_put_bool(template, hs_policy_rows[i].type,
+                              hs_policy_rows[i].type == CKA_TOKEN ? !generation->manner.session_object
+                                                                  : hs_policy_rows[i].wanted);
     template_put_names(template, generation);
+    if (has_dates(generation) && !(generation->dropped & 1U << WISH_DATES)) {
+        if (generation->spec->start_date != NULL)
+            template_put(template, CKA_START_DATE, &generation->start, sizeof generation->start);
+        if (generation->spec->end_date != NULL)
+            template_put(template, CKA_END_DATE, &generation->end, sizeof generation->end);
+    }
     if (!(generation->dropped & 1U << WISH_ALLOWED_MECHANISMS))
         template_put(template, CKA_ALLOWED_MECHANISMS, generation->allowed,
                      generation->allowed_count * sizeof generation->allowed[0]);
@@ -236,11 +282,23 @@ ask_token(struct generation *generation, CK_RV *out_rv, hsmart_err *err)
     if (code != HSMART_OK)
         return code;
     code = hs_p11_session_generate(session, mechanism, public_template.attributes, public_template.count,
-                                   private_template.attributes, private_template.count, &public_handle,
-                                   &private_handle, err);
+                                   private_template.attributes, private_template.count, &public_handle, &private_handle,
+                                   err);
     *out_rv = session->last_rv;
-    hs_p11_token_release(generation->token, session);
+    /* A session object lives as long as its session, which a lost reply does not end. */
+    if (generation->manner.session_object && generation->holder == NULL)
+        generation->holder = session;
+    else
+        hs_p11_token_release(generation->token, session);
     return code;
+}
+
+static void
+release_holder(struct generation *generation)
+{
+    if (generation->holder != NULL)
+        hs_p11_token_release(generation->token, generation->holder);
+    generation->holder = NULL;
 }
 
 /* Whether a token that answers so may mean "not this template": real ones say GENERAL_ERROR for a DECRYPT=false. */
@@ -276,6 +334,8 @@ droppable_wishes(const struct generation *generation, unsigned wishes[TEMPLATE_M
     for (size_t i = 0; i < hs_policy_row_count; i++)
         if (hs_policy_rows[i].may_drop && !(generation->dropped & 1U << WISH_OF_POLICY_ROW(i)))
             wishes[count++] = WISH_OF_POLICY_ROW(i);
+    if (has_dates(generation) && !(generation->dropped & 1U << WISH_DATES))
+        wishes[count++] = WISH_DATES;
     return count;
 }
 
@@ -290,6 +350,7 @@ try_generation(struct generation *generation, uint32_t dropped, bool *out_again,
 
     *out_again = false;
     generation->dropped = dropped;
+    release_holder(generation);
     code = ask_token(generation, &rv, err);
     if (code == HSMART_OK || rv == CKR_OK)
         return code;
@@ -298,6 +359,7 @@ try_generation(struct generation *generation, uint32_t dropped, bool *out_again,
         hs_log_warning(hs_p11_token_get_log(generation->token),
                        "the token answered %s, but the key with the new id is there: its reply was lost",
                        hs_ckr_row_of(rv)->name);
+        generation->reply_was_lost = true;
         return HSMART_OK;
     }
     if (searched != HSMART_OK)
@@ -339,6 +401,28 @@ warn_of_dropped(const struct generation *generation)
         if (generation->dropped & 1U << WISH_OF_POLICY_ROW(i))
             hs_log_warning(log, "the token does not take %s=%s when it makes a key: it was left out",
                            hs_policy_rows[i].name, hs_policy_rows[i].wanted ? "true" : "false");
+    if (generation->dropped & 1U << WISH_DATES)
+        hs_log_warning(log, "the token does not take CKA_START_DATE and CKA_END_DATE: the key carries no dates");
+}
+
+static enum hsmart_code
+list_left_out(const struct generation *generation, char **out_text, hsmart_err *err)
+{
+    struct hs_buf text = {0};
+    enum hsmart_code code = HSMART_OK;
+
+    if (generation->dropped & 1U << WISH_ALLOWED_MECHANISMS)
+        code = hs_buf_append_str(&text, "CKA_ALLOWED_MECHANISMS", err);
+    for (size_t i = 0; code == HSMART_OK && i < hs_policy_row_count; i++)
+        if (generation->dropped & 1U << WISH_OF_POLICY_ROW(i))
+            code = hs_buf_append_format(&text, err, "%s%s=%s", text.len > 0 ? ", " : "", hs_policy_rows[i].name,
+                                        hs_policy_rows[i].wanted ? "true" : "false");
+    if (code == HSMART_OK && (generation->dropped & 1U << WISH_DATES))
+        code = hs_buf_append_format(&text, err, "%sCKA_START_DATE, CKA_END_DATE", text.len > 0 ? ", " : "");
+    if (code == HSMART_OK)
+        code = hs_strdup(hs_buf_text(&text), out_text, err);
+    hs_buf_clear(&text);
+    return code;
 }
 
 /* ---- Proof ---- */
@@ -363,8 +447,8 @@ check_is_as_asked(const struct generation *generation, const struct hs_token_key
     if (key->info.problem != HSMART_OK)
         return hs_err_set(err, HSMART_POLICY_REFUSED, "%s", key->info.problem_text);
     if (!hs_alg_fits(generation->alg, key->jwk.type, key->jwk.curve))
-        return hs_err_set(err, HSMART_POLICY_REFUSED, "%s was asked for, but the key is %s",
-                          generation->alg->name, key->info.curve != NULL ? key->info.curve : key->info.type);
+        return hs_err_set(err, HSMART_POLICY_REFUSED, "%s was asked for, but the key is %s", generation->alg->name,
+                          key->info.curve != NULL ? key->info.curve : key->info.type);
     if (key->jwk.type == HS_KEY_RSA && key->jwk.bits != generation->bits)
         return hs_err_set(err, HSMART_POLICY_REFUSED, "%lu bits were asked for, but the key has %u", generation->bits,
                           key->jwk.bits);
@@ -402,29 +486,46 @@ prove(struct generation *generation, struct hs_token_key *key, hsmart_err *err)
     return code;
 }
 
-enum hsmart_code
-hs_generate(struct hs_p11_token *token, const hsmart_key_spec *spec, struct hs_token_key **out_key, hsmart_err *err)
+/* Whether there is a key to adopt; else the names have to be free. */
+static enum hsmart_code
+look_before(struct generation *generation, bool *out_adopts, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    *out_adopts = false;
+    if (generation->manner.adopt)
+        code = key_was_made(generation, out_adopts, err);
+    if (code == HSMART_OK && !*out_adopts)
+        code = check_names_are_free(generation, err);
+    return code;
+}
+
+static enum hsmart_code
+generate(struct generation *generation, struct hs_token_key **out_key, hsmart_err *err)
 {
     enum hsmart_code code;
-    struct generation generation = {.token = token, .spec = spec};
     struct hs_token_key *key = NULL;
+    bool adopts = false;
 
-    code = check_spec(spec, &generation, err);
+    code = check_spec(generation->spec, generation, err);
     if (code == HSMART_OK)
-        code = choose_id(spec, &generation, err);
+        code = parse_dates(generation->spec, generation, err);
     if (code == HSMART_OK)
-        code = check_names_are_free(&generation, err);
+        code = choose_id(generation->spec, generation, err);
+    if (code == HSMART_OK)
+        code = look_before(generation, &adopts, err);
     if (code != HSMART_OK)
         goto out;
-    choose_allowed_mechanisms(&generation);
-    drop_by_quirk(&generation);
-    code = generate_dropping_what_is_refused(&generation, err);
+    choose_allowed_mechanisms(generation);
+    drop_by_quirk(generation);
+    if (!adopts)
+        code = generate_dropping_what_is_refused(generation, err);
     if (code != HSMART_OK)
         goto out;
-    warn_of_dropped(&generation);
-    code = find_made(&generation, &key, err);
+    warn_of_dropped(generation);
+    code = find_made(generation, &key, err);
     if (code == HSMART_OK)
-        code = prove(&generation, key, err);
+        code = prove(generation, key, err);
     if (code != HSMART_OK) {
         hs_token_key_free(key);
         return code;
@@ -432,6 +533,46 @@ hs_generate(struct hs_p11_token *token, const hsmart_key_spec *spec, struct hs_t
     *out_key = key;
     return HSMART_OK;
 out:
-    return hs_err_wrap(err, code, "cannot make key \"%s\" on token \"%s\"", spec->label != NULL ? spec->label : "",
-                       hs_p11_token_get_name(token));
+    return hs_err_wrap(err, code, "cannot make key \"%s\" on token \"%s\"",
+                       generation->spec->label != NULL ? generation->spec->label : "",
+                       hs_p11_token_get_name(generation->token));
+}
+
+enum hsmart_code
+hs_generate(struct hs_p11_token *token, const hsmart_key_spec *spec, struct hs_token_key **out_key, hsmart_err *err)
+{
+    struct generation generation = {.token = token, .spec = spec};
+
+    return generate(&generation, out_key, err);
+}
+
+enum hsmart_code
+hs_generate_in_ceremony(struct hs_p11_token *token, const hsmart_key_spec *spec, struct hs_generate_manner manner,
+                        struct hs_generate_result *out_result, hsmart_err *err)
+{
+    struct generation generation = {.token = token, .spec = spec, .manner = manner};
+    struct hs_generate_result result = {0};
+    enum hsmart_code code = generate(&generation, &result.key, err);
+
+    if (code == HSMART_OK)
+        code = list_left_out(&generation, &result.left_out, err);
+    if (code == HSMART_OK) {
+        result.holder = generation.holder;
+        result.reply_was_lost = generation.reply_was_lost;
+        *out_result = result;
+        return HSMART_OK;
+    }
+    hs_token_key_free(result.key);
+    release_holder(&generation);
+    return code;
+}
+
+void
+hs_generate_result_clear(struct hs_generate_result *result)
+{
+    if (result->holder != NULL)
+        hs_p11_token_release(result->key->token, result->holder);
+    hs_token_key_free(result->key);
+    hs_string_free(result->left_out);
+    *result = (struct hs_generate_result){0};
 }

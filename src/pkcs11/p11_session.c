@@ -7,11 +7,11 @@
 
 #define FIND_ATTRIBUTES_MAX 8U
 #define FIND_STEP 64U
-#define FIND_MAX 200000U     /* objects; a token that finds more is out of order */
+#define FIND_MAX 200000U /* objects; a token that finds more is out of order */
 #define READ_MAX 48U
-#define GUESSED_LEN 1024U    /* fits every attribute of a key up to RSA-8192 */
-#define UNTOUCHED 0xa5       /* what the room for attributes is filled with */
-#define SIGNATURE_MAX 2048U  /* RSA with 16384 bits */
+#define GUESSED_LEN 1024U   /* fits every attribute of a key up to RSA-8192 */
+#define UNTOUCHED 0xa5      /* what the room for attributes is filled with */
+#define SIGNATURE_MAX 2048U /* RSA with 16384 bits */
 
 /* What a session answered. One that answers anything unexpected is not used again: after a failed C_Sign the old
  * operation is still active on some tokens. */
@@ -187,8 +187,8 @@ read_all(struct hs_p11_session *session, struct hs_p11_object object, struct hs_
     CK_RV rv = session->p11->C_GetAttributeValue(session->handle, object.handle, raw, count);
     session->last_rv = rv;
     /* These three say that the call did what it could (PKCS#11 3.0, C_GetAttributeValue). */
-    bool partial = rv == CKR_OK || rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
-                   rv == CKR_BUFFER_TOO_SMALL;
+    bool partial =
+        rv == CKR_OK || rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_BUFFER_TOO_SMALL;
     for (size_t i = 0; i < count && code == HSMART_OK; i++) {
         if (partial && was_looked_at(&raw[i], rv) && raw[i].ulValueLen <= GUESSED_LEN)
             code = take_value(&attributes[i], &raw[i], err);
@@ -268,8 +268,8 @@ hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanis
         return code;
     }
     /* Room for any signature, so no call to ask its length: after such a call the operation stays active. */
-    rv = note(session, session->p11->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)data.data, data.len, signature,
-                                            &len));
+    rv = note(session,
+              session->p11->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)data.data, data.len, signature, &len));
     if (rv != CKR_OK)
         return hs_ckr_set(err, rv);
     if (len > sizeof signature) {
@@ -289,15 +289,23 @@ hs_p11_session_generate(struct hs_p11_session *session, CK_MECHANISM_TYPE mechan
     CK_MECHANISM own = {mechanism, NULL, 0};
     CK_OBJECT_HANDLE public_handle = 0, private_handle = 0;
 
-    CK_RV rv = note(session, session->p11->C_GenerateKeyPair(
-                                 session->handle, &own, (CK_ATTRIBUTE *)(uintptr_t)public_template, public_count,
-                                 (CK_ATTRIBUTE *)(uintptr_t)private_template, private_count, &public_handle,
-                                 &private_handle));
+    CK_RV rv =
+        note(session, session->p11->C_GenerateKeyPair(session->handle, &own, (CK_ATTRIBUTE *)(uintptr_t)public_template,
+                                                      public_count, (CK_ATTRIBUTE *)(uintptr_t)private_template,
+                                                      private_count, &public_handle, &private_handle));
     if (rv != CKR_OK)
         return hs_ckr_set(err, rv);
     *out_public = public_handle;
     *out_private = private_handle;
     return HSMART_OK;
+}
+
+enum hsmart_code
+hs_p11_session_destroy(struct hs_p11_session *session, struct hs_p11_object object, hsmart_err *err)
+{
+    CK_RV rv = note(session, session->p11->C_DestroyObject(session->handle, object.handle));
+
+    return rv == CKR_OK ? HSMART_OK : hs_ckr_set(err, rv);
 }
 
 /* ---- EC points ---- */

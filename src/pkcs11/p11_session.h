@@ -65,6 +65,10 @@ HSMART_MUST_CHECK enum hsmart_code hs_p11_session_generate(struct hs_p11_session
                                                            CK_OBJECT_HANDLE *out_public, CK_OBJECT_HANDLE *out_private,
                                                            hsmart_err *err);
 
+/* C_DestroyObject. `session` must be read-write. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_session_destroy(struct hs_p11_session *session, struct hs_p11_object object,
+                                                          hsmart_err *err);
+
 /* The uncompressed point `04 X Y` within CKA_EC_POINT, which is a DER OCTET STRING by the standard and the bare point
  * on some tokens: the exact length decides. The empty span when it is neither. Borrowed from `value`. */
 struct hs_span hs_p11_ec_point(struct hs_span value, size_t field_len);

@@ -289,6 +289,12 @@ hs_p11_token_get_raw_info(const struct hs_p11_token *token)
     return &token->raw;
 }
 
+const struct hs_p11_module *
+hs_p11_token_get_module(const struct hs_p11_token *token)
+{
+    return token->module;
+}
+
 const struct hs_log *
 hs_p11_token_get_log(const struct hs_p11_token *token)
 {

@@ -29,6 +29,7 @@ HSMART_MUST_CHECK enum hsmart_code hs_p11_token_pin_fd(const struct hs_p11_token
 const char *hs_p11_token_get_name(const struct hs_p11_token *token); /* for messages */
 const hsmart_token_info *hs_p11_token_get_info(const struct hs_p11_token *token);
 const CK_TOKEN_INFO *hs_p11_token_get_raw_info(const struct hs_p11_token *token);
+const struct hs_p11_module *hs_p11_token_get_module(const struct hs_p11_token *token);
 const struct hs_log *hs_p11_token_get_log(const struct hs_p11_token *token);
 unsigned hs_p11_token_get_quirks(const struct hs_p11_token *token);
 bool hs_p11_token_logs_in(const struct hs_p11_token *token); /* it was given a PIN source */

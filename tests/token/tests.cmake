@@ -35,3 +35,8 @@ if(NOT HSMART_SANITIZE)
   hs_fault_program(faults)
   hs_script_test(token faults COMMAND test_faults)
 endif()
+
+# Keys that vanish, keys that are adopted, and destroying.
+add_executable(test_ceremony_keys ${CMAKE_CURRENT_SOURCE_DIR}/token/test_ceremony_keys.c)
+target_link_libraries(test_ceremony_keys PRIVATE hs_test_support hs_keys PkgConfig::CMOCKA hs_warnings)
+hs_script_test(token ceremony-keys COMMAND test_ceremony_keys)
