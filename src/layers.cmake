@@ -159,5 +159,8 @@ function(hs_tool name)
   set_target_properties(tool_${name} PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   target_include_directories(tool_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tools/${name})
   target_link_libraries(tool_${name} PRIVATE hs_tool_common hs_warnings hs_hardening)
+  # First of all libraries: the loader looks each of its thousands of symbols up in every library before it.
+  target_link_options(tool_${name} PRIVATE LINKER:--push-state,--no-as-needed $<TARGET_FILE:OpenSSL::Crypto>
+                                           LINKER:--pop-state)
   install(TARGETS tool_${name})
 endfunction()

@@ -66,6 +66,18 @@ must_not_reach_terminal(uint32_t code_point)
            (code_point >= 0x2028 && code_point <= 0x202e) || (code_point >= 0x2066 && code_point <= 0x2069);
 }
 
+/* Whether `data` begins a character whose rest is missing, with nothing else behind it. */
+static bool
+is_cut_off(const uint8_t *data, size_t len)
+{
+    if (data[0] < 0xc0 || len > 3)
+        return false;
+    for (size_t i = 1; i < len; i++)
+        if ((data[i] & 0xc0) != 0x80)
+            return false;
+    return true;
+}
+
 void
 hs_text_sanitize(char *text)
 {
@@ -75,8 +87,8 @@ hs_text_sanitize(char *text)
 
     for (size_t from = 0; from < len;) {
         size_t char_len = utf8_char(data + from, len - from, &code_point);
-        if (char_len == 0 && data[from] >= 0xc0 && len - from < 4)
-            break; /* cut off by a full buffer, not wrong */
+        if (char_len == 0 && is_cut_off(data + from, len - from))
+            break; /* by a full buffer; it is not wrong */
         if (char_len == 0 || must_not_reach_terminal(code_point)) {
             data[to++] = '?';
             from += char_len != 0 ? char_len : 1;
@@ -105,11 +117,19 @@ hs_text_cut(const char *text, size_t max_len)
 enum hsmart_code
 hs_text_append_hex(struct hs_buf *out, struct hs_span bytes, hsmart_err *err)
 {
-    enum hsmart_code code = HSMART_OK;
+    static const char digits[] = "0123456789abcdef";
+    size_t at = out->len;
 
-    for (size_t i = 0; i < bytes.len && code == HSMART_OK; i++)
-        code = hs_buf_append_format(out, err, "%02x", bytes.data[i]);
-    return code;
+    if (bytes.len > SIZE_MAX / 4)
+        return hs_err_no_memory(err);
+    enum hsmart_code code = hs_buf_resize(out, at + 2 * bytes.len, err);
+    if (code != HSMART_OK)
+        return code;
+    for (size_t i = 0; i < bytes.len; i++) {
+        out->data[at++] = (uint8_t)digits[bytes.data[i] >> 4];
+        out->data[at++] = (uint8_t)digits[bytes.data[i] & 0xf];
+    }
+    return HSMART_OK;
 }
 
 static int

@@ -47,6 +47,8 @@ static struct sanitized {
     {"a line separator", "a\xe2\x80\xa8" "b", "a?b"},
     {"a byte that is not UTF-8", "a\xff" "bcde", "a?bcde"},
     {"a cut-off character at the end is dropped", "ab\xe2\x82", "ab"},
+    {"a character that is wrong near the end is replaced, and what follows stays", "\"\xff\"", "\"?\""},
+    {"a character cut off by two others", "\xe2\x82" "ab", "??ab"},
 };
 
 static void
