@@ -19,6 +19,46 @@ hs_view_time(const hs_json_value *payload, const char *name, int64_t *out_time_s
     return true;
 }
 
+/* The most basic lack says it. */
+static const struct {
+    unsigned bit;
+    const char *words;
+} lacks[] = {
+    {HAVE_PARTS, "there are not three parts"},
+    {HAVE_TEXT, "neither header nor payload can be decoded"},
+    {HAVE_HEADER, "there is no header that can be read"},
+    {HAVE_PAYLOAD, "there is no payload that can be read"},
+    {HAVE_SIGNATURE, "there is no signature that can be decoded"},
+    {HAVE_ALG, "the alg is not known"},
+    {HAVE_JWKS, "no JWKS is given"},
+    {HAVE_KID, "there is no kid"},
+    {HAVE_LOOKUP, "there is no kid"},
+    {HAVE_KEY, "the key is not found"},
+    {HAVE_FITTING_ALG, "the alg does not fit the key"},
+    {HAVE_LENGTH_RULE, "the key is not known, which the length depends on"},
+    {HAVE_RIGHT_LENGTH, "the signature has the wrong length"},
+    {HAVE_ISS_AND_SUB, "iss or sub is missing"},
+    {HAVE_SUBJECT, "iss and sub are missing"},
+    {HAVE_CLIENT_ID, "no client id is given"},
+    {HAVE_AUD, "there is no aud"},
+    {HAVE_AUDIENCE, "no audience is given"},
+    {HAVE_EXP, "there is no exp that is a time"},
+    {HAVE_JTI, "there is no jti that is a string"},
+    {HAVE_MEMORY, "no memory of earlier assertions is given"},
+    {HAVE_JKU_VERDICT, "no registered JWKS URL is given"},
+    {HAVE_SERVED, "the JWKS was not read from a URL"},
+    {HAVE_SERVER, "no server is named"},
+};
+
+const char *
+hs_view_lack(unsigned lacking)
+{
+    for (size_t i = 0; i < HS_ARRAY_LEN(lacks); i++)
+        if ((lacking & lacks[i].bit) != 0)
+            return lacks[i].words;
+    return "";
+}
+
 static bool
 has_text(const hs_json_value *object, const char *name)
 {
@@ -95,7 +135,7 @@ view_header(struct assertion_view *view)
     if (view->alg != NULL)
         view->have |= HAVE_ALG;
     if (has_text(view->header, "kid"))
-        view->have |= HAVE_KID;
+        view->have |= HAVE_KID | HAVE_LOOKUP;
     if (view->expected->jku != NULL || jku_text == NULL || strncmp(jku_text, "https://", strlen("https://")) != 0)
         view->have |= HAVE_JKU_VERDICT;
 }
@@ -146,6 +186,24 @@ count_keys(const hs_json_value *keys, struct hs_span kid, const struct hs_alg *a
     return count;
 }
 
+/* Of servers that do without a kid: the one key of alg's type, if there is one only. */
+static const hs_json_value *
+find_only_key(struct assertion_view *view)
+{
+    const hs_json_value *keys = hs_json_member(view->jwks.root, "keys"), *found = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; view->alg != NULL && i < hs_json_length(keys); i++)
+        if (is_of_type(hs_json_element(keys, i), view->alg->key_type)) {
+            found = hs_json_element(keys, i);
+            count++;
+        }
+    if (count != 1)
+        (void)hs_err_set(&view->key_err, count == 0 ? HSMART_KEY_ABSENT : HSMART_KEY_AMBIGUOUS,
+                         "there is no kid, and %zu keys of the JWKS could be meant", count);
+    return count == 1 ? found : NULL;
+}
+
 /* By kid, and by type where that leaves several (SMART, "signature verification"); NULL when it is not one. */
 static const hs_json_value *
 find_key(struct assertion_view *view)
@@ -173,18 +231,20 @@ view_key(struct hs_check *check, struct assertion_view *view)
     if (view->expected->jwks.data == NULL)
         return;
     view->have |= HAVE_JWKS;
+    if (hs_check_takes(check, "L06") && view->header != NULL)
+        view->have |= HAVE_LOOKUP;
     if (hs_check_is_fault(check, hs_json_parse(view->expected->jwks, &view->jwks, &view->key_err))) {
         (void)hs_err_wrap(&view->key_err, HSMART_INPUT_MALFORMED, "the JWKS");
         return;
     }
-    if ((view->have & HAVE_KID) == 0)
+    if ((view->have & HAVE_LOOKUP) == 0)
         return;
-    const hs_json_value *key = find_key(view);
+    const hs_json_value *key = (view->have & HAVE_KID) != 0 ? find_key(view) : find_only_key(view);
     if (key == NULL)
         return;
     if (hs_check_is_fault(check, hs_jwk_parse(key, &view->key, &view->key_err))) {
         (void)hs_err_wrap(&view->key_err, HSMART_INPUT_MALFORMED, "the key with the kid %s in the JWKS",
-                          hs_excerpt_of_value(hs_json_member(view->header, "kid")).text);
+                          hs_excerpt_of_value(hs_json_member(key, "kid")).text);
         return;
     }
     view->have |= HAVE_KEY;
@@ -233,10 +293,18 @@ void
 hs_assertion_view_make(struct hs_check *check, struct hs_span text, const struct hs_assertion_expectation *expected,
                        struct assertion_view *out_view)
 {
-    *out_view = (struct assertion_view){.expected = expected, .text = text};
+    const struct hs_server_row *server = expected->server;
+
+    *out_view = (struct assertion_view){.expected = expected, .text = text, .habits = hs_habits_of(server)};
+    out_view->type = expected->type != NULL ? expected->type : server != NULL ? server->assertion_type : NULL;
+    if (out_view->type == NULL)
+        out_view->type = "JWT";
     out_view->now_s = expected->now_s != 0 ? expected->now_s : hs_clock_now_s();
     out_view->have |= expected->client_id != NULL ? HAVE_CLIENT_ID : 0;
     out_view->have |= expected->audience != NULL ? HAVE_AUDIENCE : 0;
+    out_view->have |= expected->is_seen != NULL ? HAVE_MEMORY : 0;
+    out_view->have |= expected->jwks_served != NULL ? HAVE_SERVED : 0;
+    out_view->have |= server != NULL ? HAVE_SERVER : 0;
     view_parts(check, out_view);
     view_header(out_view);
     view_payload(out_view);

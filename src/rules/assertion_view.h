@@ -2,10 +2,11 @@
 #ifndef HS_ASSERTION_VIEW_H
 #define HS_ASSERTION_VIEW_H
 
-#include "check_report.h"
+#include "check_server.h"
 #include "jwk.h"
 
-/* What there is to look at. A rule is skipped when something that it needs is missing. */
+/* What there is to look at. A rule is skipped when something that it needs is missing; assertion_view.c has the words
+ * for it. */
 enum {
     HAVE_PARTS = 1 << 0,     /* three of them */
     HAVE_TEXT = 1 << 1,      /* the bytes of header or payload */
@@ -27,8 +28,13 @@ enum {
     HAVE_CLIENT_ID = 1 << 17,
     HAVE_AUDIENCE = 1 << 18,
     HAVE_JKU_VERDICT = 1 << 19, /* nothing about jku is left open */
-    HAVE_SERVER_MEMORY = 1 << 20, /* never: only the server has it */
+    HAVE_MEMORY = 1 << 20,      /* of jti */
+    HAVE_SERVED = 1 << 21,      /* the JWKS came from a URL */
+    HAVE_SERVER = 1 << 22,      /* a family is named */
+    HAVE_LOOKUP = 1 << 23,      /* a way to look the key up: kid, or a server that does without */
 };
+/* Why a rule is skipped that needs `lacking`, in words. */
+const char *hs_view_lack(unsigned lacking);
 
 enum { PART_HEADER, PART_PAYLOAD, PART_SIGNATURE, PART_COUNT };
 
@@ -42,6 +48,8 @@ struct part {
 
 struct assertion_view {
     const struct hs_assertion_expectation *expected;
+    const struct hs_habits *habits;
+    const char *type; /* that the header's typ must be */
     int64_t now_s;
     unsigned have;
     struct hs_span text;
@@ -71,7 +79,12 @@ hs_assertion_rule hs_l04_alg, hs_l06_kid, hs_l07_typ, hs_l08_jku, hs_l09_crit, h
 hs_assertion_rule hs_l11_iss, hs_l12_sub, hs_l13_iss_is_sub, hs_l14_client_id;
 hs_assertion_rule hs_l15_aud, hs_l16_audience, hs_l17_one_audience;
 hs_assertion_rule hs_l18_exp, hs_l19_times, hs_l20_expired, hs_l21_too_far, hs_l22_future, hs_l23_times_fit;
-hs_assertion_rule hs_l24_jti, hs_l25_jti_type, hs_l26_jti_length;
+hs_assertion_rule hs_l24_jti, hs_l25_jti_type, hs_l26_jti_length, hs_l27_jti_once;
 hs_assertion_rule hs_l05_alg_fits_key, hs_l28_length, hs_l29_der, hs_l30_verifies, hs_l31_key_found;
+hs_assertion_rule hs_l32_jwks_url, hs_l33_server;
+
+/* Applies every rule; used for an assertion alone, and for one in a request. */
+void hs_assertion_check(struct hs_check *check, struct hs_span text,
+                        const struct hs_assertion_expectation *expectation);
 
 #endif

@@ -32,29 +32,39 @@ static const struct {
     {"L24", HAVE_PAYLOAD, hs_l24_jti},
     {"L25", HAVE_PAYLOAD, hs_l25_jti_type},
     {"L26", HAVE_JTI, hs_l26_jti_length},
-    {"L27", HAVE_JTI | HAVE_SERVER_MEMORY, NULL},
+    {"L27", HAVE_JTI | HAVE_MEMORY, hs_l27_jti_once},
     {"L28", HAVE_SIGNATURE | HAVE_LENGTH_RULE, hs_l28_length},
     {"L29", HAVE_SIGNATURE | HAVE_LENGTH_RULE, hs_l29_der},
     {"L30", HAVE_KEY | HAVE_FITTING_ALG | HAVE_RIGHT_LENGTH, hs_l30_verifies},
-    {"L31", HAVE_JWKS | HAVE_KID, hs_l31_key_found},
+    {"L31", HAVE_JWKS | HAVE_LOOKUP, hs_l31_key_found},
+    {"L32", HAVE_SERVED, hs_l32_jwks_url},
+    {"L33", HAVE_SERVER | HAVE_HEADER | HAVE_PAYLOAD, hs_l33_server},
 };
+
+void
+hs_assertion_check(struct hs_check *check, struct hs_span text, const struct hs_assertion_expectation *expectation)
+{
+    struct assertion_view view;
+
+    hs_assertion_view_make(check, text, expectation, &view);
+    for (size_t r = 0; r < HS_ARRAY_LEN(rows) && check->code == HSMART_OK; r++) {
+        unsigned lacking = rows[r].needs & ~view.have;
+        if (lacking != 0) {
+            hs_check_skip(check, rows[r].code, hs_view_lack(lacking));
+            continue;
+        }
+        hs_check_apply(check, rows[r].code);
+        rows[r].run(check, &view);
+    }
+    hs_assertion_view_clear(&view);
+}
 
 enum hsmart_code
 hs_check_assertion(struct hs_span text, const struct hs_assertion_expectation *expectation,
                    struct hs_report *out_report, hsmart_err *err)
 {
-    struct hs_check check = {.err = err};
-    struct assertion_view view;
+    struct hs_check check = {.server = expectation->server, .err = err};
 
-    hs_assertion_view_make(&check, text, expectation, &view);
-    for (size_t r = 0; r < HS_ARRAY_LEN(rows) && check.code == HSMART_OK; r++) {
-        if ((rows[r].needs & ~view.have) != 0) {
-            hs_check_skip(&check, rows[r].code);
-            continue;
-        }
-        hs_check_apply(&check, rows[r].code);
-        rows[r].run(&check, &view);
-    }
-    hs_assertion_view_clear(&view);
+    hs_assertion_check(&check, text, expectation);
     return hs_check_finish(&check, out_report);
 }

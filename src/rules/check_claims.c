@@ -1,11 +1,11 @@
-/* L11 to L26: the claims of an assertion. */
+/* L11 to L27: the claims of an assertion. */
 #include "assertion_view.h"
 
 #include <inttypes.h>
 #include <strings.h>
 
-#define LIFETIME_MAX_S 300U
-#define JTI_MAX_CHARACTERS 151U /* Epic's limit */
+#define LIFETIME_MAX_S 300U     /* SMART */
+#define JTI_MAX_CHARACTERS 151U /* Epic's limit, the only one known */
 
 /* A claim that must be there as a string with something in it. */
 static void
@@ -140,7 +140,13 @@ hs_l16_audience(struct hs_check *check, const struct assertion_view *view)
     for (size_t i = 0; i < hs_json_length(aud); i++)
         if (hs_span_equal_str(hs_json_string(hs_json_element(aud, i)), expected))
             return;
-    if (!hs_span_equal_str(hs_json_string(first), expected))
+    if (hs_span_equal_str(hs_json_string(first), expected))
+        return;
+    if (view->habits->ignores_scheme_of_aud && hs_json_text(first) != NULL &&
+        differs_in_scheme(hs_json_text(first), expected))
+        hs_check_warn(check, "\"aud\" is %s, but should be \"%s\"; %s takes either scheme",
+                      hs_excerpt_of_value(first).text, hs_excerpt_of(hs_span_str(expected)).text, check->server->title);
+    else
         hs_check_find(check, "\"aud\" is %s, but must be \"%s\"%s", hs_excerpt_of_value(first).text,
                       hs_excerpt_of(hs_span_str(expected)).text, difference(hs_json_text(first), expected));
 }
@@ -200,32 +206,49 @@ hs_l19_times(struct hs_check *check, const struct assertion_view *view)
 void
 hs_l20_expired(struct hs_check *check, const struct assertion_view *view)
 {
-    if (exp_of(view) <= view->now_s)
-        hs_check_find(check, "\"exp\" was %" PRIu64 " seconds ago", seconds_from_to(exp_of(view), view->now_s));
+    uint64_t ago_s = seconds_from_to(exp_of(view), view->now_s);
+
+    if (exp_of(view) <= view->now_s && ago_s >= view->habits->skew_s)
+        hs_check_find(check, "\"exp\" was %" PRIu64 " seconds ago", ago_s);
+}
+
+/* A limit of the server's row that was only reported, and is narrower than SMART's, is no reason to refuse. */
+static void
+check_lifetime(struct hs_check *check, uint64_t lifetime_s, const char *from)
+{
+    const struct hs_server_row *server = check->server;
+    unsigned max_s = server != NULL && server->max_lifetime_s != 0 ? server->max_lifetime_s : LIFETIME_MAX_S;
+
+    if (lifetime_s <= max_s)
+        return;
+    if (lifetime_s <= LIFETIME_MAX_S && !hs_column_is_verified(server, "max_lifetime_s"))
+        hs_check_warn(check, "\"exp\" is %" PRIu64 " seconds %s, but may be %u at most, as is reported", lifetime_s,
+                      from, max_s);
+    else
+        hs_check_find(check, "\"exp\" is %" PRIu64 " seconds %s, but may be %u at most", lifetime_s, from, max_s);
 }
 
 void
 hs_l21_too_far(struct hs_check *check, const struct assertion_view *view)
 {
-    uint64_t ahead_s = seconds_from_to(view->now_s, exp_of(view));
-
-    if (ahead_s > LIFETIME_MAX_S)
-        hs_check_find(check, "\"exp\" is %" PRIu64 " seconds ahead, but may be %u at most", ahead_s, LIFETIME_MAX_S);
+    check_lifetime(check, seconds_from_to(view->now_s, exp_of(view)), "ahead");
 }
 
-static const char *const start_names[] = {"iat", "nbf"};
+static const struct {
+    const char *name, *after;
+} starts[] = {{"iat", "after \"iat\""}, {"nbf", "after \"nbf\""}};
 
 void
 hs_l22_future(struct hs_check *check, const struct assertion_view *view)
 {
     int64_t start_s = 0;
 
-    for (size_t i = 0; i < HS_ARRAY_LEN(start_names); i++) {
-        if (!hs_view_time(view->payload, start_names[i], &start_s))
+    for (size_t i = 0; i < HS_ARRAY_LEN(starts); i++) {
+        if (!hs_view_time(view->payload, starts[i].name, &start_s))
             continue;
         uint64_t ahead_s = seconds_from_to(view->now_s, start_s);
-        if (ahead_s > view->expected->skew_s)
-            hs_check_find(check, "\"%s\" is %" PRIu64 " seconds in the future", start_names[i], ahead_s);
+        if (ahead_s > (uint64_t)view->expected->skew_s + view->habits->skew_s)
+            hs_check_find(check, "\"%s\" is %" PRIu64 " seconds in the future", starts[i].name, ahead_s);
     }
 }
 
@@ -234,15 +257,13 @@ hs_l23_times_fit(struct hs_check *check, const struct assertion_view *view)
 {
     int64_t start_s = 0;
 
-    for (size_t i = 0; i < HS_ARRAY_LEN(start_names); i++) {
-        if (!hs_view_time(view->payload, start_names[i], &start_s))
+    for (size_t i = 0; i < HS_ARRAY_LEN(starts); i++) {
+        if (!hs_view_time(view->payload, starts[i].name, &start_s))
             continue;
-        uint64_t lifetime_s = seconds_from_to(start_s, exp_of(view));
         if (start_s > exp_of(view))
-            hs_check_find(check, "\"%s\" is after \"exp\"", start_names[i]);
-        else if (lifetime_s > LIFETIME_MAX_S)
-            hs_check_find(check, "\"exp\" is %" PRIu64 " seconds after \"%s\", but may be %u at most", lifetime_s,
-                          start_names[i], LIFETIME_MAX_S);
+            hs_check_find(check, "\"%s\" is after \"exp\"", starts[i].name);
+        else
+            check_lifetime(check, seconds_from_to(start_s, exp_of(view)), starts[i].after);
     }
 }
 
@@ -281,8 +302,20 @@ count_characters(struct hs_span text)
 void
 hs_l26_jti_length(struct hs_check *check, const struct assertion_view *view)
 {
+    unsigned max =
+        check->server != NULL && check->server->jti_max_len != 0 ? check->server->jti_max_len : JTI_MAX_CHARACTERS;
     size_t count = count_characters(hs_json_string(hs_json_member(view->payload, "jti")));
 
-    if (count > JTI_MAX_CHARACTERS)
-        hs_check_find(check, "\"jti\" has %zu characters", count);
+    if (count > max)
+        hs_check_find(check, "\"jti\" has %zu characters, but may have %u at most", count, max);
+}
+
+void
+hs_l27_jti_once(struct hs_check *check, const struct assertion_view *view)
+{
+    const hs_json_value *jti = hs_json_member(view->payload, "jti");
+    struct hs_span issuer = hs_json_string(hs_json_member(view->payload, "iss"));
+
+    if (view->expected->is_seen(view->expected->seen_arg, issuer, hs_json_string(jti)))
+        hs_check_find(check, "\"jti\" is %s, which was seen before", hs_excerpt_of_value(jti).text);
 }

@@ -31,6 +31,22 @@ hs_l03_objects(struct hs_check *check, const struct assertion_view *view)
             hs_check_find(check, "the %s is no JSON object: %s", part_names[i], view->parts[i].why.text);
 }
 
+/* SMART lets servers take more than the two that it names; a row that lists its own does not. */
+static void
+check_server_alg(struct hs_check *check, const char *alg)
+{
+    const struct hs_server_row *server = check->server;
+
+    if (server == NULL || hs_server_takes_alg(server, alg))
+        return;
+    if (server->algs != NULL)
+        hs_check_demand(check, "algs", "the header's \"alg\" is \"%s\", but %s takes %s", alg, server->title,
+                        server->algs);
+    else
+        hs_check_warn(check, "the header's \"alg\" is \"%s\": of %s only %s are known to be taken", alg, server->title,
+                      hs_server_algs(server));
+}
+
 void
 hs_l04_alg(struct hs_check *check, const struct assertion_view *view)
 {
@@ -40,8 +56,10 @@ hs_l04_alg(struct hs_check *check, const struct assertion_view *view)
     const hs_json_value *alg = hs_json_member(view->header, "alg");
     struct hs_span text = hs_json_string(alg);
 
-    if (view->alg != NULL)
+    if (view->alg != NULL) {
+        check_server_alg(check, view->alg->name);
         return;
+    }
     if (hs_json_type_of(alg) != HS_JSON_STRING) {
         hs_check_find(check, "the header's \"alg\" is %s, but must be a string", hs_json_type_words(alg));
         return;
@@ -72,13 +90,14 @@ hs_l07_typ(struct hs_check *check, const struct assertion_view *view)
     const hs_json_value *typ = hs_json_member(view->header, "typ");
     struct hs_span text = hs_json_string(typ);
 
-    if (hs_span_equal_str(text, "JWT"))
+    if (hs_span_equal_str(text, view->type))
         return;
-    if (hs_span_equal_str(text, "client-authentication+jwt"))
+    if (strcmp(view->type, "JWT") == 0 && hs_span_equal_str(text, "client-authentication+jwt"))
         hs_check_warn(check, "the header's \"typ\" is \"client-authentication+jwt\", the value of "
                              "draft-ietf-oauth-rfc7523bis: most SMART servers take \"JWT\" only");
     else
-        hs_check_find(check, "the header's \"typ\" is %s, but must be \"JWT\"", hs_excerpt_of_value(typ).text);
+        hs_check_find(check, "the header's \"typ\" is %s, but must be \"%s\"", hs_excerpt_of_value(typ).text,
+                      hs_excerpt_of(hs_span_str(view->type)).text);
 }
 
 void

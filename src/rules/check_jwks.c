@@ -2,9 +2,14 @@
 
 #include <stdio.h>
 
+#include <openssl/evp.h>
+
 #include "base64url.h"
+#include "check_served.h"
+#include "check_server.h"
 #include "err.h"
 #include "jwk.h"
+#include "plain_base64.h"
 
 #define KEYS_MAX 1000U /* looked at; a report on more would help nobody */
 #define RSA_EXPONENT_MIN 3U
@@ -20,7 +25,7 @@ struct bytes_member {
 struct key_view {
     const hs_json_value *value;
     char name[sizeof((struct hs_excerpt *)NULL)->text + 32]; /* for messages: key 2 ("ehr-2026") */
-    const char *kty;                /* NULL: no string */
+    const char *kty;                                         /* NULL: no string */
     bool rsa, ec;
     const char *crv;
     const struct hs_curve *curve;
@@ -28,6 +33,8 @@ struct key_view {
 };
 
 struct set_view {
+    const struct hs_jwks_expectation *expected;
+    bool has_mark; /* a byte order mark, which everything else overlooks */
     struct hs_json_doc doc;
     enum hsmart_code parse_code;
     hsmart_err parse_err;
@@ -74,6 +81,11 @@ view_key(struct hs_check *check, const hs_json_value *value, size_t index, struc
 static void
 view_set(struct hs_check *check, struct hs_span text, struct set_view *out)
 {
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
+
+    out->has_mark = text.len >= sizeof mark && memcmp(text.data, mark, sizeof mark) == 0;
+    if (out->has_mark)
+        text = (struct hs_span){text.data + sizeof mark, text.len - sizeof mark};
     out->parse_code = hs_json_parse(text, &out->doc, &out->parse_err);
     if (hs_check_is_fault(check, out->parse_code) || check->code != HSMART_OK)
         return;
@@ -406,38 +418,196 @@ k11_base64url(struct hs_check *check, const struct key_view *key)
     }
 }
 
+/* ---- Certificates ---- */
+
+static void
+check_certificate(struct hs_check *check, const struct key_view *key, struct hs_span der)
+{
+    struct hs_jwk certified = {0}, own = {0};
+    hsmart_err why = {0};
+
+    if (hs_check_is_fault(check, hs_jwk_from_certificate(der, &certified, &why)))
+        hs_check_find(check, "%s: the first certificate of \"x5c\": %s", key->name, why.text);
+    else if (hs_jwk_parse(key->value, &own, NULL) == HSMART_OK && !hs_jwk_same_key(&certified, &own))
+        hs_check_find(check, "%s: the first certificate of \"x5c\" is of another key", key->name);
+    hs_jwk_clear(&certified);
+    hs_jwk_clear(&own);
+}
+
+static void
+check_hash(struct hs_check *check, const struct key_view *key, struct hs_span der)
+{
+    const hs_json_value *member = hs_json_member(key->value, "x5t#S256");
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned digest_len = 0;
+    struct hs_buf written = {0};
+
+    if (member == NULL)
+        return;
+    if (hs_base64url_decode(hs_json_string(member), &written, NULL) == HSMART_OK && /* else it is K11's */
+        EVP_Digest(der.data, der.len, digest, &digest_len, hs_alg_md("SHA256"), NULL) == 1 &&
+        !hs_span_equal(hs_span_buf(&written), (struct hs_span){digest, digest_len}))
+        hs_check_find(check, "%s: \"x5t#S256\" is not the SHA-256 hash of the first certificate of \"x5c\"", key->name);
+    hs_buf_clear(&written);
+}
+
+static void
+k12_certificate(struct hs_check *check, const struct key_view *key)
+{
+    const hs_json_value *chain = hs_json_member(key->value, "x5c"), *first = hs_json_element(chain, 0);
+    struct hs_buf der = {0};
+    hsmart_err why = {0};
+
+    if (chain == NULL)
+        return;
+    if (hs_json_type_of(first) != HS_JSON_STRING)
+        hs_check_find(check, "%s: the member \"x5c\" is not an array of strings", key->name);
+    else if (hs_check_is_fault(check, hs_plain_base64_decode(hs_json_string(first), &der, &why)))
+        hs_check_find(check, "%s: the first certificate of \"x5c\": %s", key->name, why.text);
+    else {
+        check_certificate(check, key, hs_span_buf(&der));
+        check_hash(check, key, hs_span_buf(&der));
+    }
+    hs_buf_clear(&der);
+}
+
+/* ---- What one family of servers wants ---- */
+
+static void
+demand_alg(struct hs_check *check, const struct key_view *key)
+{
+    const char *alg = hs_json_text(hs_json_member(key->value, "alg"));
+
+    if (alg != NULL && hs_alg_by_name(alg) != NULL && check->server->algs != NULL &&
+        !hs_server_takes_alg(check->server, alg))
+        hs_check_demand(check, "algs", "%s is for \"%s\", but %s takes %s", key->name, alg, check->server->title,
+                        check->server->algs);
+}
+
+static void
+demand_kid(struct hs_check *check, const struct key_view *key)
+{
+    struct hs_span kid = hs_json_string(hs_json_member(key->value, "kid"));
+
+    if (check->server->kid == HS_KID_UUID && kid.len > 0 && !hs_is_uuid(kid))
+        hs_check_demand(check, "kid", "%s: the kid must be the UUID that %s gave the key", key->name,
+                        check->server->title);
+}
+
+static void
+demand_size(struct hs_check *check, const struct key_view *key)
+{
+    unsigned bits = bits_of(hs_span_buf(&key->n.bytes)), min_bits = check->server->rsa_min_bits;
+
+    if (key->rsa && bits >= HS_RSA_MIN_BITS && bits < min_bits) /* shorter ones are K07's */
+        hs_check_demand(check, "rsa_min_bits", "%s has %u bits, but %s wants %u at least", key->name, bits,
+                        check->server->title, min_bits);
+}
+
+static void
+k13_server(struct hs_check *check, const struct key_view *key)
+{
+    demand_alg(check, key);
+    demand_kid(check, key);
+    demand_size(check, key);
+    if (check->server->jwks_url_needed_for_ec && key->ec)
+        hs_check_warn(check, "%s is an EC key, which %s takes only of clients that registered a JWKS URL", key->name,
+                      check->server->title);
+}
+
+/* ---- As it is served ---- */
+
+static void
+k18_mark(struct hs_check *check, const struct set_view *set)
+{
+    if (set->has_mark)
+        hs_check_find(check, "the text begins with a byte order mark (EF BB BF)");
+}
+
 /* ---- All of them ---- */
+
+enum { NEEDS_SET = 1, NEEDS_SERVER = 2, NEEDS_URL = 4, NEEDS_ANSWER = 8 };
 
 static const struct {
     const char *code;
-    void (*check_set)(struct hs_check *check, const struct set_view *set); /* one of the two */
+    unsigned needs;
+    void (*check_set)(struct hs_check *check, const struct set_view *set); /* one of the three */
     void (*check_key)(struct hs_check *check, const struct key_view *key);
+    hs_served_rule *check_served;
 } rows[] = {
-    {"K01", k01_set, NULL},        {"K02", NULL, k02_kid},
-    {"K03", k03_unique_kid, NULL}, {"K04", NULL, k04_no_secret},
-    {"K05", NULL, k05_point},      {"K06", NULL, k06_numbers},
-    {"K07", NULL, k07_rsa_bits},   {"K08", NULL, k08_purpose},
-    {"K09", NULL, k09_alg},        {"K10", NULL, k10_use_and_key_ops},
-    {"K11", NULL, k11_base64url},
+    {"K01", 0, k01_set, NULL, NULL},
+    {"K02", NEEDS_SET, NULL, k02_kid, NULL},
+    {"K03", NEEDS_SET, k03_unique_kid, NULL, NULL},
+    {"K04", NEEDS_SET, NULL, k04_no_secret, NULL},
+    {"K05", NEEDS_SET, NULL, k05_point, NULL},
+    {"K06", NEEDS_SET, NULL, k06_numbers, NULL},
+    {"K07", NEEDS_SET, NULL, k07_rsa_bits, NULL},
+    {"K08", NEEDS_SET, NULL, k08_purpose, NULL},
+    {"K09", NEEDS_SET, NULL, k09_alg, NULL},
+    {"K10", NEEDS_SET, NULL, k10_use_and_key_ops, NULL},
+    {"K11", NEEDS_SET, NULL, k11_base64url, NULL},
+    {"K12", NEEDS_SET, NULL, k12_certificate, NULL},
+    {"K13", NEEDS_SERVER | NEEDS_SET, NULL, k13_server, NULL},
+    {"K14", NEEDS_URL, NULL, NULL, hs_k14_tls},
+    {"K15", NEEDS_URL, NULL, NULL, hs_k15_answer},
+    {"K16", NEEDS_URL | NEEDS_ANSWER, NULL, NULL, hs_k16_content_type},
+    {"K17", NEEDS_URL | NEEDS_ANSWER, NULL, NULL, hs_k17_cache},
+    {"K18", 0, k18_mark, NULL, NULL},
 };
 
-enum hsmart_code
-hs_check_jwks(struct hs_span text, struct hs_report *out_report, hsmart_err *err)
-{
-    struct hs_check check = {.err = err};
-    struct set_view set = {0};
+static const struct {
+    unsigned bit;
+    const char *words;
+} lacks[] = {
+    {NEEDS_URL, "it was not read from a URL"},
+    {NEEDS_ANSWER, "there is no answer with a set"},
+    {NEEDS_SERVER, "no server is named"},
+    {NEEDS_SET, "there is no array of keys"},
+};
 
-    view_set(&check, text, &set);
+static const char *
+lack_of(unsigned lacking)
+{
+    for (size_t i = 0; i < HS_ARRAY_LEN(lacks); i++)
+        if ((lacking & lacks[i].bit) != 0)
+            return lacks[i].words;
+    return "";
+}
+
+static void
+apply_row(struct hs_check *check, size_t row, const struct set_view *set)
+{
+    hs_check_apply(check, rows[row].code);
+    if (rows[row].check_set != NULL)
+        rows[row].check_set(check, set);
+    for (size_t i = 0; rows[row].check_key != NULL && i < set->count; i++)
+        rows[row].check_key(check, &set->views[i]);
+    if (rows[row].check_served != NULL)
+        rows[row].check_served(check, set->expected->served);
+}
+
+enum hsmart_code
+hs_check_jwks(struct hs_span text, const struct hs_jwks_expectation *expectation, struct hs_report *out_report,
+              hsmart_err *err)
+{
+    static const struct hs_jwks_expectation nothing = {0};
+    struct set_view set = {.expected = expectation != NULL ? expectation : &nothing};
+    struct hs_check check = {.server = set.expected->server, .err = err};
+    const struct hs_served *served = set.expected->served;
+    bool has_text = served == NULL || hs_served_is_answer(served);
+    unsigned have = (check.server != NULL ? NEEDS_SERVER : 0U) | (served != NULL ? NEEDS_URL : 0U);
+
+    if (has_text)
+        view_set(&check, text, &set);
+    have |= (has_text ? NEEDS_ANSWER : 0U) | (set.keys != NULL ? NEEDS_SET : 0U);
     for (size_t r = 0; r < HS_ARRAY_LEN(rows) && check.code == HSMART_OK; r++) {
-        if (set.keys == NULL && rows[r].check_set != k01_set) {
-            hs_check_skip(&check, rows[r].code);
-            continue;
-        }
-        hs_check_apply(&check, rows[r].code);
-        if (rows[r].check_set != NULL)
-            rows[r].check_set(&check, &set);
-        for (size_t i = 0; rows[r].check_key != NULL && i < set.count; i++)
-            rows[r].check_key(&check, &set.views[i]);
+        unsigned lacking = rows[r].needs & ~have;
+        if (!has_text && (rows[r].needs & NEEDS_URL) == 0)
+            lacking |= NEEDS_ANSWER;
+        if (lacking != 0)
+            hs_check_skip(&check, rows[r].code, lack_of(lacking));
+        else
+            apply_row(&check, r, &set);
     }
     clear_set(&set);
     return hs_check_finish(&check, out_report);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "check_server.h"
 #include "err.h"
 #include "text.h"
 
@@ -12,39 +13,82 @@ hs_report_clear(struct hs_report *report)
     for (size_t i = 0; i < report->count; i++)
         hs_string_free(report->findings[i].text);
     hs_free(report->findings);
-    hs_free((void *)report->applied);
-    hs_free((void *)report->skipped);
+    hs_free(report->verdicts);
     *report = (struct hs_report){0};
 }
 
-static void
-append_code(struct hs_check *check, const char ***codes, size_t *count, const char *code)
+size_t
+hs_report_count(const struct hs_report *report, enum hs_verdict verdict)
 {
+    size_t count = 0;
+
+    for (size_t i = 0; i < report->verdict_count; i++)
+        count += report->verdicts[i].verdict == verdict ? 1 : 0;
+    return count;
+}
+
+const struct hs_rule_verdict *
+hs_report_verdict(const struct hs_report *report, const char *code)
+{
+    for (size_t i = 0; i < report->verdict_count; i++)
+        if (strcmp(report->verdicts[i].rule->code, code) == 0)
+            return &report->verdicts[i];
+    return NULL;
+}
+
+/* ---- Verdicts ---- */
+
+static void
+append_verdict(struct hs_check *check, const char *code, enum hs_verdict verdict, const char *reason)
+{
+    struct hs_report *report = &check->report;
+
+    check->rule = hs_rule_by_code(code);
     if (check->code == HSMART_OK)
-        check->code = hs_array_grow((void **)codes, *count, sizeof **codes, check->err);
+        check->code =
+            hs_array_grow((void **)&report->verdicts, report->verdict_count, sizeof *report->verdicts, check->err);
     if (check->code == HSMART_OK)
-        (*codes)[(*count)++] = code;
+        report->verdicts[report->verdict_count++] =
+            (struct hs_rule_verdict){.rule = check->rule, .verdict = verdict, .reason = reason};
 }
 
 void
 hs_check_apply(struct hs_check *check, const char *code)
 {
-    check->rule = hs_rule_by_code(code);
-    append_code(check, &check->report.applied, &check->report.applied_count, check->rule->code);
+    append_verdict(check, code, HS_VERDICT_OK, NULL);
 }
 
 void
-hs_check_skip(struct hs_check *check, const char *code)
+hs_check_skip(struct hs_check *check, const char *code, const char *reason)
 {
-    append_code(check, &check->report.skipped, &check->report.skipped_count, hs_rule_by_code(code)->code);
+    append_verdict(check, code, HS_VERDICT_SKIPPED, reason);
+}
+
+/* ---- Findings ---- */
+
+static void
+count(struct hs_report *report, enum hs_severity severity)
+{
+    struct hs_rule_verdict *verdict = &report->verdicts[report->verdict_count - 1];
+
+    if (severity == HS_SEVERITY_ERROR) {
+        report->error_count++;
+        verdict->verdict = HS_VERDICT_ERROR;
+        return;
+    }
+    report->warning_count++;
+    if (verdict->verdict == HS_VERDICT_OK)
+        verdict->verdict = HS_VERDICT_WARNING;
 }
 
 static void
-find(struct hs_check *check, enum hs_severity severity, char *text)
+find(struct hs_check *check, enum hs_severity severity, const char *format, va_list args)
 {
+    char text[HS_FINDING_MAX];
     struct hs_report *report = &check->report;
     struct hs_finding finding = {.rule = check->rule, .severity = severity};
 
+    (void)vsnprintf(text, sizeof text, format, args);
     hs_text_sanitize(text);
     if (check->code == HSMART_OK)
         check->code = hs_array_grow((void **)&report->findings, report->count, sizeof finding, check->err);
@@ -53,34 +97,65 @@ find(struct hs_check *check, enum hs_severity severity, char *text)
     if (check->code != HSMART_OK)
         return;
     report->findings[report->count++] = finding;
-    if (severity == HS_SEVERITY_ERROR)
-        report->error_count++;
-    else
-        report->warning_count++;
+    count(report, severity);
+}
+
+static const struct hs_enforcement *
+stance_on(const struct hs_check *check, const char *code)
+{
+    return check->server != NULL ? hs_enforcement_of(code, check->server->name) : NULL;
+}
+
+bool
+hs_check_takes(const struct hs_check *check, const char *code)
+{
+    const struct hs_enforcement *enforcement = stance_on(check, code);
+
+    return enforcement != NULL && enforcement->stance == HS_TAKES;
+}
+
+bool
+hs_check_refuses_all(const struct hs_check *check, const char *code)
+{
+    const struct hs_enforcement *enforcement = stance_on(check, code);
+
+    return enforcement != NULL && enforcement->stance == HS_REFUSES_ALL;
 }
 
 void
 hs_check_find(struct hs_check *check, const char *format, ...)
 {
-    char text[HS_FINDING_MAX];
+    const struct hs_enforcement *enforcement = stance_on(check, check->rule->code);
+    enum hs_severity severity = check->rule->severity;
     va_list args;
 
+    if (enforcement != NULL)
+        severity = enforcement->stance == HS_TAKES ? HS_SEVERITY_WARNING : HS_SEVERITY_ERROR;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    find(check, severity, format, args);
     va_end(args);
-    find(check, check->rule->severity, text);
 }
 
 void
 hs_check_warn(struct hs_check *check, const char *format, ...)
 {
-    char text[HS_FINDING_MAX];
+    bool refuses_all = hs_check_refuses_all(check, check->rule->code);
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    find(check, refuses_all ? HS_SEVERITY_ERROR : HS_SEVERITY_WARNING, format, args);
     va_end(args);
-    find(check, HS_SEVERITY_WARNING, text);
+}
+
+void
+hs_check_demand(struct hs_check *check, const char *column, const char *format, ...)
+{
+    bool is_verified = hs_column_is_verified(check->server, column);
+    va_list args;
+
+    va_start(args, format);
+    find(check, is_verified ? HS_SEVERITY_ERROR : HS_SEVERITY_WARNING, format, args);
+    va_end(args);
 }
 
 bool

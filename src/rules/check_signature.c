@@ -16,6 +16,9 @@ hs_l05_alg_fits_key(struct hs_check *check, const struct assertion_view *view)
     else if (view->key.alg != NULL && strcmp(view->key.alg, view->alg->name) != 0)
         hs_check_find(check, "the header's \"alg\" is \"%s\", but the key in the JWKS is for \"%s\"", view->alg->name,
                       hs_excerpt_of(hs_span_str(view->key.alg)).text);
+    else if (view->key.alg == NULL && hs_check_refuses_all(check, "K09"))
+        hs_check_find(check, "the key in the JWKS does not say its \"alg\", which %s compares with the header's",
+                      check->server->title);
 }
 
 void

@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     struct hs_span rest = {data + 1, len - 1};
     if (data[0] == 'k') {
-        FUZZ_REQUIRE(hs_check_jwks(rest, &report, NULL) == HSMART_OK);
+        FUZZ_REQUIRE(hs_check_jwks(rest, NULL, &report, NULL) == HSMART_OK);
     } else {
         char *assertion = fuzz_take_line(&rest, '\n');
         const struct hs_assertion_expectation expectation = {.jwks = rest,

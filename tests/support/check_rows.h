@@ -7,12 +7,11 @@
 #include "check.h"
 
 static inline bool
-report_has_code(const char *const *codes, size_t count, const char *code)
+has_verdict(const struct hs_report *report, const char *code, enum hs_verdict verdict)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(codes[i], code) == 0)
-            return true;
-    return false;
+    const struct hs_rule_verdict *found = hs_report_verdict(report, code);
+
+    return found != NULL && found->verdict == verdict;
 }
 
 /* Exactly this finding, with a text that has `text_part` in it, and nothing else; `code` NULL: no finding. */
@@ -30,31 +29,41 @@ assert_only_finding(const struct hs_report *report, const char *code, enum hs_se
     assert_int_equal(report->findings[0].severity, severity);
     if (strstr(report->findings[0].text, text_part) == NULL)
         assert_string_equal(report->findings[0].text, text_part);
-    assert_true(report_has_code(report->applied, report->applied_count, code));
-    assert_false(report_has_code(report->skipped, report->skipped_count, code));
+    assert_true(has_verdict(report, code, severity == HS_SEVERITY_ERROR ? HS_VERDICT_ERROR : HS_VERDICT_WARNING));
 }
 
-/* What holds for every report: the order of the catalogue, every rule of `kind` either applied or skipped, counts that
- * fit, and texts that can be shown. */
+/* What holds for every report: every rule of `kinds` has one verdict, in the order of the catalogue, a skipped one with
+ * its reason; counts that fit, and texts that can be shown. */
 static inline void
-assert_sound(const struct hs_report *report, char kind)
+assert_sound(const struct hs_report *report, const char *kinds)
 {
-    size_t rule_count = 0, errors = 0;
+    size_t rule_count = 0, errors = 0, at = 0;
 
     for (size_t i = 0; i < hs_rule_count; i++)
-        if (hs_rules[i].code[0] == kind) {
-            rule_count++;
-            assert_int_not_equal(report_has_code(report->applied, report->applied_count, hs_rules[i].code),
-                                 report_has_code(report->skipped, report->skipped_count, hs_rules[i].code));
+        rule_count += strchr(kinds, hs_rules[i].code[0]) != NULL ? 1 : 0;
+    assert_int_equal(report->verdict_count, rule_count);
+    for (size_t i = 0; i < report->verdict_count; i++) {
+        const struct hs_rule_verdict *verdict = &report->verdicts[i];
+        enum hs_verdict worst = HS_VERDICT_OK;
+        assert_non_null(strchr(kinds, verdict->rule->code[0]));
+        assert_true(i == 0 || verdict->rule > report->verdicts[i - 1].rule ||
+                    verdict->rule->code[0] != report->verdicts[i - 1].rule->code[0]);
+        for (; at < report->count && report->findings[at].rule == verdict->rule; at++)
+            if (worst != HS_VERDICT_ERROR)
+                worst = report->findings[at].severity == HS_SEVERITY_ERROR ? HS_VERDICT_ERROR : HS_VERDICT_WARNING;
+        if (verdict->verdict == HS_VERDICT_SKIPPED) {
+            assert_int_equal(worst, HS_VERDICT_OK);
+            assert_true(verdict->reason != NULL && verdict->reason[0] != 0);
+        } else {
+            assert_int_equal(verdict->verdict, worst);
+            assert_null(verdict->reason);
         }
-    assert_int_equal(report->applied_count + report->skipped_count, rule_count);
+    }
+    assert_int_equal(at, report->count);
     for (size_t i = 0; i < report->count; i++) {
-        const struct hs_finding *finding = &report->findings[i];
-        errors += finding->severity == HS_SEVERITY_ERROR ? 1 : 0;
-        assert_true(i == 0 || report->findings[i - 1].rule <= finding->rule);
-        assert_true(report_has_code(report->applied, report->applied_count, finding->rule->code));
-        assert_in_range(strlen(finding->text), 1, 400);
-        for (const char *c = finding->text; *c != 0; c++)
+        errors += report->findings[i].severity == HS_SEVERITY_ERROR ? 1 : 0;
+        assert_in_range(strlen(report->findings[i].text), 1, 400);
+        for (const char *c = report->findings[i].text; *c != 0; c++)
             assert_false((unsigned char)*c < ' ' || *c == 0x7f);
     }
     assert_int_equal(report->error_count, errors);

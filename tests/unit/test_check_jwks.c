@@ -94,7 +94,7 @@ static struct good {
     {"neither use nor key_ops", SET("{\"kty\":\"EC\",\"kid\":\"e\",\"alg\":\"ES384\"," EC_MEMBERS "}")},
     {"a type that is not ours beside ours",
      SET(RSA ",{\"kty\":\"OKP\",\"kid\":\"o\",\"crv\":\"Ed25519\",\"x\":\"AAAA\",\"alg\":\"EdDSA\"}")},
-    {"a member that we do not know", SET("{" RSA_REST "," RSA_MEMBERS ",\"ext\":true,\"x5c\":[\"a+/=\"]}")},
+    {"a member that we do not know", SET("{" RSA_REST "," RSA_MEMBERS ",\"ext\":true}")},
 };
 
 static struct bad {
@@ -188,6 +188,13 @@ static struct bad {
     {"a line end in the modulus", "K11", E, SET("{" RSA_REST ",\"n\":\"@n@\\n\",\"e\":\"AQAB\"}"), "the member \"n\": "},
     {"plain base64 in a coordinate", "K11", E, SET("{" EC_REST ",\"crv\":\"P-384\",\"x\":\"a+/a\",\"y\":\"@y@\"}"),
      "the member \"x\": "},
+    {"x5c that is a string", "K12", E, SET("{" RSA_REST ",\"x5c\":\"AAAA\"," RSA_MEMBERS "}"), "not an array of strings"},
+    {"x5c in base64url", "K12", E, SET("{" RSA_REST ",\"x5c\":[\"a-_a\"]," RSA_MEMBERS "}"), "is base64url's"},
+    {"x5c without padding", "K12", E, SET("{" RSA_REST ",\"x5c\":[\"AAA\"]," RSA_MEMBERS "}"), "multiple of 4"},
+    {"x5c that is no certificate", "K12", E, SET("{" RSA_REST ",\"x5c\":[\"AAAA\"]," RSA_MEMBERS "}"),
+     "the first certificate of \"x5c\": "},
+    {"a byte order mark", "K18", E, "\xef\xbb\xbf" SET(RSA), "EF BB BF"},
+
     {"a padded certificate thumbprint", "K11", E, SET("{" RSA_REST ",\"x5t#S256\":\"AAA=\"," RSA_MEMBERS "}"), "x5t#S256"},
 };
 
@@ -197,8 +204,8 @@ check(const char *text, struct hs_report *out_report)
     struct hs_buf expanded = {0};
 
     expand(text, lookup, &expanded);
-    assert_int_equal(hs_check_jwks(hs_span_buf(&expanded), out_report, NULL), HSMART_OK);
-    assert_sound(out_report, 'K');
+    assert_int_equal(hs_check_jwks(hs_span_buf(&expanded), NULL, out_report, NULL), HSMART_OK);
+    assert_sound(out_report, "K");
     hs_buf_clear(&expanded);
 }
 
@@ -210,7 +217,7 @@ a_good_set_has_no_finding(void **state)
 
     check(row->text, &report);
     assert_only_finding(&report, NULL, E, NULL);
-    assert_int_equal(report.skipped_count, 0);
+    assert_int_equal(hs_report_count(&report, HS_VERDICT_SKIPPED), 5); /* K13 to K17 need a server or a URL */
     hs_report_clear(&report);
 }
 
@@ -226,12 +233,19 @@ one_fault_is_one_finding(void **state)
     hs_report_clear(&report);
 }
 
+/* Rules that need a server or a URL have tests of their own: test_check_server.c. */
+static bool
+is_elsewhere(const char *code)
+{
+    return strcmp(code, "K13") >= 0 && strcmp(code, "K17") <= 0;
+}
+
 static void
 every_rule_has_a_row(void **state)
 {
     (void)state;
     for (size_t i = 0; i < hs_rule_count; i++) {
-        bool found = hs_rules[i].code[0] != 'K';
+        bool found = hs_rules[i].code[0] != 'K' || is_elsewhere(hs_rules[i].code);
         for (size_t j = 0; j < HS_ARRAY_LEN(bads) && !found; j++)
             found = strcmp(bads[j].code, hs_rules[i].code) == 0;
         if (!found)
@@ -263,9 +277,9 @@ without_keys_the_other_rules_are_skipped(void **state)
 
     (void)state;
     check("{}", &report);
-    assert_int_equal(report.applied_count, 1);
-    assert_string_equal(report.applied[0], "K01");
-    assert_int_equal(report.skipped_count, 10);
+    assert_int_equal(hs_report_count(&report, HS_VERDICT_SKIPPED), report.verdict_count - 2);
+    assert_true(has_verdict(&report, "K01", HS_VERDICT_ERROR));
+    assert_true(has_verdict(&report, "K18", HS_VERDICT_OK));
     hs_report_clear(&report);
 }
 
@@ -279,8 +293,8 @@ what_a_stranger_wrote_is_shown_short_and_harmless(void **state)
     memset(kid, 'k', sizeof kid);
     kid[sizeof kid - 1] = 0;
     (void)snprintf(text, sizeof text, "{\"keys\":[{\"kid\":\"\\u001b[31m\\u0000\\u202e%s\"}]}", kid);
-    assert_int_equal(hs_check_jwks(hs_span_str(text), &report, NULL), HSMART_OK);
-    assert_sound(&report, 'K');
+    assert_int_equal(hs_check_jwks(hs_span_str(text), NULL, &report, NULL), HSMART_OK);
+    assert_sound(&report, "K");
     assert_int_equal(report.count, 1);
     assert_non_null(strstr(report.findings[0].text, "key 1 (\"?[31m??kkk"));
     assert_non_null(strstr(report.findings[0].text, "k…\")"));
@@ -310,8 +324,8 @@ a_set_of_any_size_gets_an_answer(void **state)
             assert_int_equal(hs_buf_append(&text, (struct hs_span){(const uint8_t *)rows[i].filler, filler_len}, NULL),
                              HSMART_OK);
         assert_int_equal(hs_buf_append_str(&text, rows[i].back, NULL), HSMART_OK);
-        assert_int_equal(hs_check_jwks(hs_span_buf(&text), &report, NULL), HSMART_OK);
-        assert_sound(&report, 'K');
+        assert_int_equal(hs_check_jwks(hs_span_buf(&text), NULL, &report, NULL), HSMART_OK);
+        assert_sound(&report, "K");
         assert_true(report.error_count > 0);
         assert_true(report.count < 5000);
         hs_report_clear(&report);
@@ -332,10 +346,10 @@ a_damaged_set_gets_an_answer(void **state)
             assert_int_equal(hs_buf_resize(&text, 0, NULL), HSMART_OK);
             assert_int_equal(hs_buf_append(&text, hs_span_buf(&good), NULL), HSMART_OK);
             text.data[at] = (uint8_t)byte;
-            assert_int_equal(hs_check_jwks(hs_span_buf(&text), &report, NULL), HSMART_OK);
-            assert_sound(&report, 'K');
+            assert_int_equal(hs_check_jwks(hs_span_buf(&text), NULL, &report, NULL), HSMART_OK);
+            assert_sound(&report, "K");
             hs_report_clear(&report);
-            assert_int_equal(hs_check_jwks((struct hs_span){good.data, at}, &report, NULL), HSMART_OK);
+            assert_int_equal(hs_check_jwks((struct hs_span){good.data, at}, NULL, &report, NULL), HSMART_OK);
             assert_true(report.error_count > 0);
             hs_report_clear(&report);
         }
@@ -364,8 +378,8 @@ a_published_set_gets_the_right_verdict(void **state)
     bool found = false;
 
     vectors_load_text(row->name, &text);
-    assert_int_equal(hs_check_jwks(hs_span_buf(&text), &report, NULL), HSMART_OK);
-    assert_sound(&report, 'K');
+    assert_int_equal(hs_check_jwks(hs_span_buf(&text), NULL, &report, NULL), HSMART_OK);
+    assert_sound(&report, "K");
     if (row->code == NULL)
         assert_int_equal(report.error_count, 0);
     for (size_t i = 0; i < report.count && row->code != NULL; i++)
@@ -373,36 +387,6 @@ a_published_set_gets_the_right_verdict(void **state)
     assert_true(found || row->code == NULL);
     hs_report_clear(&report);
     hs_buf_clear(&text);
-}
-
-/* ---- The document ---- */
-
-static void
-the_document_has_every_rule(void **state)
-{
-    const char *source = getenv("HSMART_SOURCE");
-    struct hs_buf document = {0}, line = {0};
-    char path[512];
-    size_t rows = 0;
-
-    (void)state;
-    (void)snprintf(path, sizeof path, "%s/docs/rules.md", source != NULL ? source : ".");
-    assert_int_equal(hs_file_read(path, 1U << 20, &document, NULL), HSMART_OK);
-    for (size_t i = 0; i < hs_rule_count; i++) {
-        const struct hs_rule *rule = &hs_rules[i];
-        assert_int_equal(hs_buf_resize(&line, 0, NULL), HSMART_OK);
-        assert_int_equal(hs_buf_append_format(&line, NULL, "\n| %s | %s | %s | %s | %s |", rule->code,
-                                              rule->severity == E ? "error" : "warning", rule->title, rule->cure,
-                                              rule->source),
-                         HSMART_OK);
-        if (strstr(hs_buf_text(&document), hs_buf_text(&line)) == NULL)
-            fail_msg("docs/rules.md lacks the line %s", hs_buf_text(&line));
-    }
-    for (const char *at = hs_buf_text(&document); (at = strpbrk(at, "\n")) != NULL; at++)
-        rows += (strncmp(at, "\n| K", 4) == 0 || strncmp(at, "\n| L", 4) == 0) ? 1 : 0;
-    assert_int_equal(rows, hs_rule_count);
-    hs_buf_clear(&document);
-    hs_buf_clear(&line);
 }
 
 int
@@ -420,7 +404,6 @@ main(void)
     ADD_TEST(&rows, a_set_of_any_size_gets_an_answer);
     ADD_TEST(&rows, a_damaged_set_gets_an_answer);
     ADD_ROWS(&rows, a_published_set_gets_the_right_verdict, published_sets);
-    ADD_TEST(&rows, the_document_has_every_rule);
     int status = rows_run("check_jwks", &rows);
     for (size_t i = 0; i < material_count; i++)
         hs_string_free(material[i].text);

@@ -1,13 +1,9 @@
 /* hsmart check: what a server would refuse about a JWKS or an assertion. */
-#include <langinfo.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "check_tell.h"
 #include "err.h"
 #include "file.h"
-#include "json.h"
 #include "output.h"
 #include "report.h"
 #include "verbs.h"
@@ -35,130 +31,18 @@ static const struct cli_group assertion_group = CLI_GROUP("Assertion", assertion
 
 /* ---- Telling ---- */
 
-/* How the verdict on one rule is shown: a sign on a terminal that has it, a word otherwise. */
-static const struct mark {
-    const char *word, *sign;
-} marks[] = {{"ok", "\xe2\x9c\x93"}, {"ERROR", "\xe2\x9c\x97"}, {"warning", "!"}, {"skipped", "-"}};
-enum { MARK_OK, MARK_ERROR, MARK_WARNING, MARK_SKIPPED };
-
-static const char *
-mark_text(int mark)
-{
-    if (isatty(STDOUT_FILENO) && strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
-        return marks[mark].sign;
-    return marks[mark].word;
-}
-
-static bool
-is_among(const char *code, const char *const *codes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(codes[i], code) == 0)
-            return true;
-    return false;
-}
-
-static int
-finding_mark(const struct hs_finding *finding)
-{
-    return finding->severity == HS_SEVERITY_ERROR ? MARK_ERROR : MARK_WARNING;
-}
-
-static void
-put_mark(struct text *text, int mark, const char *code)
-{
-    text_put_padded(text, mark_text(mark), text_width(mark_text(MARK_SKIPPED)));
-    text_put(text, "  %s  ", code);
-}
-
-static void
-put_finding(struct text *text, const struct hs_finding *finding)
-{
-    int indent = (int)(text_width(mark_text(MARK_SKIPPED)) + strlen("  K01  "));
-
-    put_mark(text, finding_mark(finding), finding->rule->code);
-    text_put_safe(text, finding->text);
-    text_put(text, "\n%*scure: %s\n%*ssource: %s\n", indent, "", finding->rule->cure, indent, "",
-             finding->rule->source);
-}
-
-/* Every rule that concerns the input, in the order of the catalogue; findings with all there is to say. */
 static enum hsmart_code
-format_text(const struct hs_report *report, struct hs_buf *out, hsmart_err *err)
-{
-    struct text text = {.out = out};
-
-    for (size_t r = 0; r < hs_rule_count; r++) {
-        const struct hs_rule *rule = &hs_rules[r];
-        bool has_finding = false;
-        for (size_t i = 0; i < report->count; i++)
-            if (report->findings[i].rule == rule) {
-                put_finding(&text, &report->findings[i]);
-                has_finding = true;
-            }
-        bool was_applied = is_among(rule->code, report->applied, report->applied_count);
-        if (has_finding || !(was_applied || is_among(rule->code, report->skipped, report->skipped_count)))
-            continue;
-        put_mark(&text, was_applied ? MARK_OK : MARK_SKIPPED, rule->code);
-        text_put(&text, "%s%s\n", was_applied ? "" : "not checked: ", rule->good);
-    }
-    text_put(&text, "%zu %s, %zu %s, %zu rules applied, %zu skipped\n", report->error_count,
-             report->error_count == 1 ? "error" : "errors", report->warning_count,
-             report->warning_count == 1 ? "warning" : "warnings", report->applied_count, report->skipped_count);
-    return text_finish(&text, err);
-}
-
-static void
-put_codes(struct hs_json_writer *writer, const char *name, const char *const *codes, size_t count)
-{
-    hs_json_name(writer, name);
-    hs_json_begin_array(writer);
-    for (size_t i = 0; i < count; i++)
-        hs_json_put_text(writer, codes[i]);
-    hs_json_end_array(writer);
-}
-
-static enum hsmart_code
-format_json(const struct hs_report *report, struct hs_buf *out, hsmart_err *err)
-{
-    struct hs_json_writer writer = {.out = out, .indent = true};
-
-    hs_json_begin_object(&writer);
-    hs_json_member_text(&writer, "verdict", report->error_count > 0 ? "errors" : "ok");
-    hs_json_member_integer(&writer, "errors", (int64_t)report->error_count);
-    hs_json_member_integer(&writer, "warnings", (int64_t)report->warning_count);
-    hs_json_name(&writer, "findings");
-    hs_json_begin_array(&writer);
-    for (size_t i = 0; i < report->count; i++) {
-        const struct hs_finding *finding = &report->findings[i];
-        hs_json_begin_object(&writer);
-        hs_json_member_text(&writer, "code", finding->rule->code);
-        hs_json_member_text(&writer, "severity", finding->severity == HS_SEVERITY_ERROR ? "error" : "warning");
-        hs_json_member_text(&writer, "text", finding->text);
-        hs_json_member_text(&writer, "rule", finding->rule->title);
-        hs_json_member_text(&writer, "cure", finding->rule->cure);
-        hs_json_member_text(&writer, "source", finding->rule->source);
-        hs_json_end_object(&writer);
-    }
-    hs_json_end_array(&writer);
-    put_codes(&writer, "applied", report->applied, report->applied_count);
-    put_codes(&writer, "skipped", report->skipped, report->skipped_count);
-    hs_json_end_object(&writer);
-    enum hsmart_code code = hs_json_writer_finish(&writer, err);
-    return code == HSMART_OK ? hs_buf_append_str(out, "\n", err) : code;
-}
-
-static enum hsmart_code
-tell(const struct check_options *own, const struct hs_report *report, const char *path, hsmart_err *err)
+tell(const struct check_options *own, const struct check_told *told, hsmart_err *err)
 {
     struct hs_buf answer = {.max_len = OUTPUT_MAX_LEN};
-    enum hsmart_code code = own->common.json ? format_json(report, &answer, err) : format_text(report, &answer, err);
+    enum hsmart_code code = own->common.json ? check_format_json(told, &answer, err)
+                                             : check_format_text(told, &answer, err);
 
     if (code == HSMART_OK)
         code = output_write(NULL, 0, hs_span_buf(&answer), err);
-    if (code == HSMART_OK && report->error_count > 0)
-        code = hs_err_set(err, HSMART_CHECK_FAILED, "%zu %s in \"%s\"", report->error_count,
-                          report->error_count == 1 ? "error" : "errors", path);
+    if (code == HSMART_OK && told->report->error_count > 0)
+        code = hs_err_set(err, HSMART_CHECK_FAILED, "%zu %s in \"%s\"", told->report->error_count,
+                          told->report->error_count == 1 ? "error" : "errors", told->name);
     hs_buf_clear(&answer);
     return code;
 }
@@ -192,9 +76,9 @@ run_jwks(const struct cli_call *call, const void *options, hsmart_err *err)
     if (code == HSMART_OK)
         code = hs_file_read(call->operands[0], INPUT_MAX_LEN, &input, err);
     if (code == HSMART_OK)
-        code = hs_check_jwks(hs_span_buf(&input), &report, err);
+        code = hs_check_jwks(hs_span_buf(&input), NULL, &report, err);
     if (code == HSMART_OK)
-        code = tell(own, &report, call->operands[0], err);
+        code = tell(own, &(struct check_told){.what = "jwks", .name = call->operands[0], .report = &report}, err);
     hs_report_clear(&report);
     hs_buf_clear(&input);
     return code;
@@ -239,7 +123,7 @@ run_assertion(const struct cli_call *call, const void *options, hsmart_err *err)
     };
     code = hs_check_assertion(without_line_end(hs_span_buf(&assertion)), &expectation, &report, err);
     if (code == HSMART_OK)
-        code = tell(own, &report, call->operands[0], err);
+        code = tell(own, &(struct check_told){.what = "assertion", .name = call->operands[0], .report = &report}, err);
 out:
     hs_report_clear(&report);
     hs_buf_clear(&jwks);
