@@ -255,15 +255,22 @@ read_members(const hs_json_value *root, const char *directory, struct hs_discove
     return code;
 }
 
+/* A base that is reached over TLS leads nowhere without it. */
 static enum hsmart_code
-check_token_endpoint(const struct hs_discovery *discovery, hsmart_err *err)
+check_token_endpoint(const struct hs_discovery *discovery, const char *fhir_base, hsmart_err *err)
 {
+    enum hsmart_code code;
+
     if (discovery->token_endpoint == NULL) {
         (void)hs_err_set(err, HSMART_SERVER_FAILED, "the document has no \"token_endpoint\"");
         hs_err_hint(err, "take the token endpoint from the server's documentation and configure it: token-endpoint");
         return HSMART_SERVER_FAILED;
     }
-    return hs_token_endpoint_check(discovery->token_endpoint, err);
+    code = hs_token_endpoint_check(discovery->token_endpoint, err);
+    if (code == HSMART_OK && has_prefix(fhir_base, "https://") && !has_prefix(discovery->token_endpoint, "https://"))
+        code = hs_err_set(err, HSMART_SERVER_FAILED, "the token endpoint \"%.*s\" cannot be used: it is not https",
+                          (int)hs_text_cut(discovery->token_endpoint, 200), discovery->token_endpoint);
+    return code;
 }
 
 /* Some servers put one before the text; RFC 8259 section 8.1 lets a reader pass over it. */
@@ -299,7 +306,7 @@ hs_discovery_parse(const char *fhir_base, struct hs_span text, struct hs_discove
     if (code == HSMART_OK)
         code = read_members(doc.root, hs_buf_text(&directory), &discovery, err);
     if (code == HSMART_OK)
-        code = check_token_endpoint(&discovery, err);
+        code = check_token_endpoint(&discovery, fhir_base, err);
     if (code == HSMART_OK)
         code = hs_buf_append(&discovery.document, text, err);
     if (code != HSMART_OK)
