@@ -94,7 +94,7 @@ HSMART_API void hsmart_jwks_free(hsmart_jwks *jwks);
 typedef struct hsmart_key_spec {
     const char *alg;       /* "RS384", "ES384", …: gives type, curve and default size */
     unsigned bits;         /* RSA modulus; 0: 3072 */
-    const char *label;     /* CKA_LABEL, required */
+    const char *label;     /* CKA_LABEL, required: 1 to 255 bytes of UTF-8 without control characters */
     const uint8_t *id;     /* CKA_ID; NULL: 16 random bytes */
     size_t id_len;
     const char *start_date, *end_date; /* CKA_START_DATE, CKA_END_DATE as "YYYY-MM-DD"; NULL: none */

@@ -62,17 +62,24 @@ hs_file_read(const char *path, size_t max_len, struct hs_buf *out, hsmart_err *e
     return code;
 }
 
-/* Why this file must not hold a secret, or NULL. */
-static const char *
+struct objection {
+    const char *reason;
+    const char *cure; /* with the path behind it */
+};
+
+/* Why this file must not hold a secret; no reason when it may. */
+static struct objection
 secret_objection(const struct stat *status)
 {
     if (!S_ISREG(status->st_mode))
-        return "it is not a regular file";
+        return (struct objection){"it is not a regular file", "name the file that holds it, which this is not:"};
     if ((status->st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return "other users may read or write it";
+        return (struct objection){"other users may read or write it",
+                                  "make it yours and unreadable for others: chmod 600"};
     if (status->st_uid != geteuid() && status->st_uid != 0)
-        return "it belongs to another user";
-    return NULL;
+        return (struct objection){"it belongs to another user", "run this as the user that it belongs to, or make it "
+                                                                "yours: chown"};
+    return (struct objection){0};
 }
 
 enum hsmart_code
@@ -90,10 +97,10 @@ hs_file_read_secret(const char *path, size_t max_len, struct hs_buf *out, hsmart
         code = hs_err_errno(err, HSMART_PIN_UNAVAILABLE, errno, "cannot look at \"%s\"", path);
         goto out;
     }
-    const char *objection = secret_objection(&status);
-    if (objection != NULL) {
-        code = hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the secret in \"%s\" is not used: %s", path, objection);
-        hs_err_hint(err, "make it yours and unreadable for others: chmod 600 \"%s\"", path);
+    const struct objection objection = secret_objection(&status);
+    if (objection.reason != NULL) {
+        code = hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the secret in \"%s\" is not used: %s", path, objection.reason);
+        hs_err_hint(err, "%s \"%s\"", objection.cure, path);
         goto out;
     }
     (void)snprintf(name, sizeof name, "\"%s\"", path);

@@ -78,6 +78,21 @@ is_cut_off(const uint8_t *data, size_t len)
     return true;
 }
 
+bool
+hs_text_is_printable(const char *text)
+{
+    const struct hs_span span = hs_span_str(text);
+    uint32_t code_point = 0;
+
+    for (size_t at = 0; at < span.len;) {
+        size_t char_len = utf8_char(span.data + at, span.len - at, &code_point);
+        if (char_len == 0 || must_not_reach_terminal(code_point))
+            return false;
+        at += char_len;
+    }
+    return true;
+}
+
 void
 hs_text_sanitize(char *text)
 {

@@ -11,6 +11,8 @@ size_t hs_text_utf8_prefix(struct hs_span text);
 /* Replaces, in place, what must not reach a terminal or log by '?': control characters (C0, DEL, C1), bidirectional
  * overrides and bytes that are not UTF-8. A character that is cut off at the end is dropped. */
 void hs_text_sanitize(char *text);
+/* True for UTF-8 in which `hs_text_sanitize` would replace nothing. */
+bool hs_text_is_printable(const char *text);
 /* The length, at most `max_len`, at which `text` can be cut without splitting a character. */
 size_t hs_text_cut(const char *text, size_t max_len);
 /* Appends `bytes` as lower-case hex. */

@@ -1,6 +1,7 @@
 #include "config_table.h"
 
 #include <confuse.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -445,7 +446,8 @@ user_path(struct hs_buf *out_path, hsmart_err *err)
 static enum hsmart_code
 named_path(const char *named, const char *who, struct hs_buf *out_path, hsmart_err *err)
 {
-    if (!exists(named)) {
+    /* One that may not be looked at is there for all we know: reading it tells why it cannot be. */
+    if (!exists(named) && (errno == ENOENT || errno == ENOTDIR)) {
         (void)hs_err_set(err, HSMART_CONFIG_INVALID, "there is no configuration file \"%s\", which %s names", named,
                          who);
         hs_err_hint(err,

@@ -12,6 +12,7 @@
 #define RSA_BITS_DEFAULT 3072U
 #define ID_LEN 16U
 #define ID_MAX 64U
+#define LABEL_MAX 255U
 #define TEMPLATE_MAX 24U
 #define MECHANISMS_MAX 8U
 
@@ -40,6 +41,20 @@ struct generation {
 #define WISH_DATES 31U
 
 /* ---- Checks before the token is asked ---- */
+
+/* A label is typed, printed and put into URIs: what cannot be seen, or is too long to be read, is no name. */
+static enum hsmart_code
+check_label(const char *label, hsmart_err *err)
+{
+    if (label == NULL || label[0] == 0 || !hs_text_is_utf8(hs_span_str(label)))
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "a key needs a label, in UTF-8");
+    if (strlen(label) > LABEL_MAX)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the label has %zu bytes, more than the %u allowed",
+                          strlen(label), LABEL_MAX);
+    if (!hs_text_is_printable(label))
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the label has a control character in it");
+    return HSMART_OK;
+}
 
 static enum hsmart_code
 parse_date(const char *text, CK_DATE *out_date, hsmart_err *err)
@@ -77,8 +92,9 @@ check_spec(const hsmart_key_spec *spec, struct generation *generation, hsmart_er
         hs_err_hint(err, "RS384 makes an RSA key and ES384 a P-384 key; SMART servers accept these two");
         return HSMART_INVALID_ARGUMENT;
     }
-    if (spec->label == NULL || spec->label[0] == 0 || !hs_text_is_utf8(hs_span_str(spec->label)))
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "a key needs a label, in UTF-8");
+    enum hsmart_code code = check_label(spec->label, err);
+    if (code != HSMART_OK)
+        return code;
     if (spec->id_len > ID_MAX)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the key's id has %zu bytes, more than the %u allowed",
                           spec->id_len, ID_MAX);

@@ -69,9 +69,21 @@ hs_guard_directory(const char *given, struct hs_buf *out_path, hsmart_err *err)
     return code;
 }
 
+/* A cure of its own: the code's is about a PIN that was refused. */
+static enum hsmart_code
+refuse_directory(hsmart_err *err)
+{
+    (void)hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard has no directory for its state");
+    hs_err_hint(err, "make it a directory of this user that nobody else can write, or give another one: "
+                     "--state-directory DIR, $STATE_DIRECTORY or $XDG_STATE_HOME");
+    return HSMART_PIN_GUARDED;
+}
+
 static enum hsmart_code
 make_directories(const char *directory, hsmart_err *err)
 {
+    int failed = 0; /* why the first of them could not be made */
+
     struct hs_buf path = {0};
     struct stat status;
     enum hsmart_code code = hs_buf_append_str(&path, directory, err);
@@ -80,17 +92,21 @@ make_directories(const char *directory, hsmart_err *err)
         return code;
     for (char *slash = (char *)path.data + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
         *slash = 0;
-        (void)mkdir((const char *)path.data, 0700);
+        if (mkdir((const char *)path.data, 0700) != 0 && errno != EEXIST && failed == 0)
+            failed = errno;
         *slash = '/';
     }
-    (void)mkdir(directory, 0700);
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST && failed == 0)
+        failed = errno;
     hs_buf_clear(&path);
-    if (stat(directory, &status) != 0)
-        return hs_err_errno(err, HSMART_PIN_GUARDED, errno, "cannot make \"%s\"", directory);
+    if (stat(directory, &status) != 0) {
+        (void)hs_err_errno(err, HSMART_PIN_GUARDED, failed != 0 ? failed : errno, "cannot make \"%s\"", directory);
+        return refuse_directory(err);
+    }
     if (!S_ISDIR(status.st_mode) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
         (status.st_uid != geteuid() && status.st_uid != 0)) {
         (void)hs_err_set(err, HSMART_PIN_GUARDED, "\"%s\" is not a directory that only its owner can write", directory);
-        return HSMART_PIN_GUARDED;
+        return refuse_directory(err);
     }
     return HSMART_OK;
 }

@@ -24,6 +24,22 @@
 
 /* ---- What a source gave ---- */
 
+/* Why these bytes are no PIN that anybody set, or NULL: each would be a wrong try, of which tokens count only a few. */
+static const char *
+pin_objection(struct hs_span pin)
+{
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+
+    if (pin.len == 0)
+        return "it is empty";
+    if (pin.len >= 3 && memcmp(pin.data, byte_order_mark, 3) == 0)
+        return "it begins with a byte order mark, which an editor put there";
+    for (size_t i = 0; i < pin.len; i++)
+        if (pin.data[i] < 0x20 || pin.data[i] == 0x7f)
+            return "it has a control character in it (a second line end, a tab, a zero byte)";
+    return NULL;
+}
+
 /* One line end is the file's, not the PIN's. */
 static enum hsmart_code
 take_pin(const struct hs_buf *text, struct hs_secret *out_pin, hsmart_err *err)
@@ -32,8 +48,12 @@ take_pin(const struct hs_buf *text, struct hs_secret *out_pin, hsmart_err *err)
 
     if (pin.len > 0 && pin.data[pin.len - 1] == '\n')
         pin.len -= pin.len > 1 && pin.data[pin.len - 2] == '\r' ? 2 : 1;
-    if (pin.len == 0)
-        return hs_err_set(err, HSMART_PIN_UNAVAILABLE, "it is empty");
+    const char *objection = pin_objection(pin);
+    if (objection != NULL) {
+        (void)hs_err_set(err, HSMART_PIN_UNAVAILABLE, "%s", objection);
+        hs_err_hint(err, "let the source give the PIN and at most one line end behind it; the token was not asked");
+        return HSMART_PIN_UNAVAILABLE;
+    }
     return hs_secret_set(out_pin, pin, err);
 }
 
@@ -94,7 +114,8 @@ read_credential(const char *name, const char *question, struct hs_secret *out_pi
     code = hs_buf_append_format(&path, err, "%s/%s", directory, name);
     if (code != HSMART_OK)
         return code;
-    fd = open(hs_buf_text(&path), O_RDONLY | O_CLOEXEC);
+    /* Not blocking: a FIFO in the file's place must not hang us. */
+    fd = open(hs_buf_text(&path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         code = hs_err_errno(err, HSMART_PIN_UNAVAILABLE, errno, "cannot open \"%s\"", hs_buf_text(&path));
     else

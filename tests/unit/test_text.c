@@ -58,7 +58,9 @@ what_must_not_reach_a_terminal_is_replaced(void **state)
     char text[64];
 
     memcpy(text, row->text, strlen(row->text) + 1);
+    bool printable = hs_text_is_printable(text);
     hs_text_sanitize(text);
+    assert_int_equal(printable, strcmp(text, row->text) == 0);
     assert_string_equal(text, row->expected);
 }
 

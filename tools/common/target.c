@@ -5,6 +5,7 @@
 
 #include "err.h"
 #include "report.h"
+#include "text.h"
 
 /* ---- The configuration file ---- */
 
@@ -171,6 +172,26 @@ merge_key(const struct cli_common *common, struct target *target)
 }
 
 /* ---- What must not, or must, be there ---- */
+
+enum hsmart_code
+target_check_text(const char *option, const char *text, hsmart_err *err)
+{
+    const char *problem = NULL;
+
+    if (text == NULL)
+        return HSMART_OK;
+    if (text[0] == 0)
+        problem = "is empty";
+    else if (!hs_text_is_utf8(hs_span_str(text)))
+        problem = "is not UTF-8";
+    else if (!hs_text_is_printable(text))
+        problem = "has a control character in it";
+    if (problem == NULL)
+        return HSMART_OK;
+    (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "--%s %s", option, problem);
+    hs_err_hint(err, "look at what the shell put there: a variable that is not set, a file with other line ends");
+    return HSMART_INVALID_ARGUMENT;
+}
 
 enum hsmart_code
 target_check_uri(const char *option, const char *uri, hsmart_err *err)

@@ -35,6 +35,9 @@ HSMART_MUST_CHECK enum hsmart_code target_open_key(struct target *target, hsmart
 void target_clear(struct target *target);
 
 /* Refuses a URI with a PIN in it, without repeating the PIN. NULL is fine. */
+/* Refuses a text that no name or URL on the command line is: empty, not UTF-8, or with a control character in it
+ * (such as the carriage return that $(cat FILE) leaves of a file of another system). NULL is fine. */
+HSMART_MUST_CHECK enum hsmart_code target_check_text(const char *option, const char *text, hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code target_check_uri(const char *option, const char *uri, hsmart_err *err);
 
 /* --allow-extractable names the key by its label, so that it cannot cover another one by accident. */

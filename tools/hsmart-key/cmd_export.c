@@ -213,6 +213,8 @@ check_words(const struct export_options *own, const struct format *format, hsmar
 
     for (size_t i = 0; i < own->key_uris.count && code == HSMART_OK; i++)
         code = target_check_uri("key-uri", own->key_uris.items[i], err);
+    if (code == HSMART_OK)
+        code = target_check_text("kid", own->kid, err);
     if (code != HSMART_OK)
         return code;
     if (own->format == NULL)

@@ -1,12 +1,17 @@
 /* hsmart assertion: one client assertion on standard output. */
 #include <hsmart/client.h>
 
+#include <string.h>
+
+#include "base64url.h"
 #include "err.h"
 #include "output.h"
+#include "report.h"
 #include "target.h"
 #include "verbs.h"
 
 #define ASSERTION_FILE_MODE 0600U
+#define THUMBPRINT_LEN 32U
 
 struct assertion_options {
     struct cli_common common;
@@ -90,6 +95,49 @@ merge_claims(const struct assertion_options *own, const struct hs_config_client 
     return code == HSMART_OK || client == NULL ? code : hs_err_wrap(err, code, "client \"%s\"", client->name);
 }
 
+static enum hsmart_code
+check_thumbprint(const char *thumbprint, hsmart_err *err)
+{
+    struct hs_buf digest = {0};
+    enum hsmart_code code = HSMART_OK;
+
+    if (thumbprint != NULL)
+        code = hs_base64url_decode(hs_span_str(thumbprint), &digest, err);
+    if (code == HSMART_INPUT_MALFORMED || (code == HSMART_OK && thumbprint != NULL && digest.len != THUMBPRINT_LEN)) {
+        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "--thumbprint is not 43 characters of base64url");
+        hs_err_hint(err, "`hsmart-key list` prints the thumbprint (RFC 7638, SHA-256) of each key as its kid");
+    }
+    hs_buf_clear(&digest);
+    return code;
+}
+
+static enum hsmart_code
+check_words(const struct assertion_options *own, hsmart_err *err)
+{
+    const struct {
+        const char *option, *text;
+    } texts[] = {
+        {"client-id", own->client_id}, {"aud", own->audience}, {"kid", own->kid}, {"typ", own->type}, {"jku", own->jku},
+    };
+    enum hsmart_code code = HSMART_OK;
+
+    for (size_t i = 0; i < HS_ARRAY_LEN(texts) && code == HSMART_OK; i++)
+        code = target_check_text(texts[i].option, texts[i].text, err);
+    return code == HSMART_OK ? check_thumbprint(own->thumbprint, err) : code;
+}
+
+/* Signed all the same: what a server expects there is its own business. */
+static void
+warn_of_audience(const char *audience)
+{
+    static const char *const usual[] = {"https://", "http://localhost", "http://127.0.0.1", "http://[::1]"};
+
+    for (size_t i = 0; i < HS_ARRAY_LEN(usual); i++)
+        if (strncmp(audience, usual[i], strlen(usual[i])) == 0)
+            return;
+    report_warning("the audience \"%s\" is not an https URL: servers compare it with their token endpoint's", audience);
+}
+
 static hsmart_signer_options
 merge_signer(const struct assertion_options *own, const struct target *target)
 {
@@ -149,13 +197,17 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
     char *jwt = NULL;
 
     (void)call;
-    code = output_check(own->out, err);
+    code = check_words(own, err);
+    if (code == HSMART_OK)
+        code = output_check(own->out, err);
     if (code == HSMART_OK)
         code = target_resolve(&own->common, TARGET_LOGIN, &target, err);
     if (code != HSMART_OK)
         goto out;
     const hsmart_network_options log = {.log = target.token.log, .log_arg = target.token.log_arg};
     code = merge_claims(own, target.client, &log, &claims, err);
+    if (code == HSMART_OK)
+        warn_of_audience(claims.audience);
     if (code == HSMART_OK)
         code = sign(own, &target, &claims, &jwt, err);
     if (code == HSMART_OK)
