@@ -84,7 +84,7 @@ static hsmart_network_options
 network(void)
 {
     return (hsmart_network_options){
-        .ca_file = server("PKI_CA"), .timeout_ms = TIMEOUT_MS, .max_attempts = 2, .max_wait_s = 3, .log = keep_line};
+        .ca_file = server("PKI_CA"), .timeout_ms = TIMEOUT_MS, .max_attempts = 1, .max_wait_s = 3, .log = keep_line};
 }
 
 static void
@@ -154,7 +154,8 @@ static struct fault faults[] = {
 
     /* Discovery that cannot be used. */
     {"no token endpoint", ACCESS_TOKEN, HERE, "discovery.no-token-endpoint", HSMART_SERVER_FAILED, "token_endpoint"},
-    {"a token endpoint over http", ACCESS_TOKEN, HERE, "discovery.http", HSMART_SERVER_FAILED, "it is not https", .unpinned = true},
+    {"a token endpoint over http", ACCESS_TOKEN, HERE, "discovery.http", HSMART_SERVER_FAILED, "it is not https",
+     .unpinned = true},
     {"a token endpoint with a fragment", ACCESS_TOKEN, HERE, "discovery.fragment", HSMART_SERVER_FAILED, "fragment"},
     {"a token endpoint with a user name", ACCESS_TOKEN, HERE, "discovery.userinfo", HSMART_SERVER_FAILED, "user name"},
     {"a token endpoint elsewhere", ACCESS_TOKEN, HERE, "discovery.foreign", HSMART_POLICY_REFUSED, "pinned to"},
