@@ -25,6 +25,7 @@
  *   flags=BITS    C_GetTokenInfo: these flags are set, too
  *   sessions=N    C_GetTokenInfo: this many sessions are reported as the most there can be
  *   limit=N       C_OpenSession: CKR_SESSION_COUNT (or rv=CODE) while N are open
+ *   length=N      C_Sign, with rv=0: a signature of this many bytes is said to be there
  *   chance=N      the rule only applies to one call in N, by a seeded generator
  *   seed=N        starts that generator
  * "#" starts a comment. A line that is not understood aborts: a test whose fault never happens proves nothing. */
@@ -64,19 +65,20 @@ enum action_bits {
     DO_SESSIONS = 1 << 13,
     DO_LIMIT = 1 << 14,
     DO_CRASH_AFTER = 1 << 15,
+    DO_LENGTH = 1 << 16,
 };
 
 struct rule {
     char function[40];
     unsigned long first, last;
     unsigned actions;
-    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, flags, sessions, limit, chance;
+    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, flags, sessions, limit, length, chance;
 };
 
 /* What a call has to do, by all the rules that fit it together. */
 struct plan {
     unsigned actions;
-    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, flags, sessions, limit;
+    unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, flags, sessions, limit, length;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -137,18 +139,24 @@ parse_action(const char *word, struct rule *rule)
     static const struct {
         const char *word;
         unsigned bit;
-    } flags[] = {{"crash", DO_CRASH}, {"logout", DO_LOGOUT}, {"closeall", DO_CLOSEALL}, {"flip", DO_FLIP},
-                 {"zero", DO_ZERO},   {"short", DO_SHORT},   {"long", DO_LONG},         {"rawpoint", DO_RAWPOINT},
-                 {"crashafter", DO_CRASH_AFTER}};
+    } flags[] = {{"crash", DO_CRASH}, {"logout", DO_LOGOUT},     {"closeall", DO_CLOSEALL},
+                 {"flip", DO_FLIP},   {"zero", DO_ZERO},         {"short", DO_SHORT},
+                 {"long", DO_LONG},   {"rawpoint", DO_RAWPOINT}, {"crashafter", DO_CRASH_AFTER}};
     const struct {
         const char *prefix;
         unsigned bit;
         unsigned long *to;
-    } numbers[] = {{"rv=", DO_RV, &rule->rv},           {"after=", DO_AFTER, &rule->rv},
-                   {"sleep=", 0, &rule->sleep_ms},      {"noattr=", DO_NOATTR, &rule->attribute},
-                   {"attrrv=", 0, &rule->attribute_rv}, {"hide=", DO_HIDE, &rule->mechanism},
-                   {"flags=", DO_FLAGS, &rule->flags},          {"sessions=", DO_SESSIONS, &rule->sessions},
-                   {"limit=", DO_LIMIT, &rule->limit},          {"chance=", 0, &rule->chance}};
+    } numbers[] = {{"rv=", DO_RV, &rule->rv},
+                   {"after=", DO_AFTER, &rule->rv},
+                   {"sleep=", 0, &rule->sleep_ms},
+                   {"noattr=", DO_NOATTR, &rule->attribute},
+                   {"attrrv=", 0, &rule->attribute_rv},
+                   {"hide=", DO_HIDE, &rule->mechanism},
+                   {"flags=", DO_FLAGS, &rule->flags},
+                   {"sessions=", DO_SESSIONS, &rule->sessions},
+                   {"limit=", DO_LIMIT, &rule->limit},
+                   {"chance=", 0, &rule->chance},
+                   {"length=", DO_LENGTH, &rule->length}};
 
     for (size_t i = 0; i < COUNT_OF(flags); i++) {
         if (strcmp(word, flags[i].word) == 0) {
@@ -203,8 +211,8 @@ read_rules_when_changed(void)
 
     if (rules_are_set || path == NULL || stat(path, &status) != 0)
         return;
-    if (status.st_size == rules_size && status.st_ino == rules_inode &&
-        status.st_mtim.tv_sec == rules_changed.tv_sec && status.st_mtim.tv_nsec == rules_changed.tv_nsec)
+    if (status.st_size == rules_size && status.st_ino == rules_inode && status.st_mtim.tv_sec == rules_changed.tv_sec &&
+        status.st_mtim.tv_nsec == rules_changed.tv_nsec)
         return;
     FILE *file = fopen(path, "re");
     if (file == NULL)
@@ -315,6 +323,8 @@ plan_call(const char *function)
             plan.mechanism = rule->mechanism;
         if (rule->actions & DO_LIMIT)
             plan.limit = rule->limit;
+        if (rule->actions & DO_LENGTH)
+            plan.length = rule->length;
         if (rule->actions & DO_SESSIONS)
             plan.sessions = rule->sessions;
         plan.flags |= rule->flags;
@@ -512,6 +522,8 @@ broken_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len, CK_BY
     struct plan plan = plan_call("C_Sign");
 
     disturb(&plan, session);
+    if ((plan.actions & DO_LENGTH) && plan.length <= *len)
+        *len = plan.length;
     if (plan.actions & DO_RV)
         return plan.rv;
     CK_RV rv = real->C_Sign(session, data, data_len, signature, len);

@@ -1,0 +1,545 @@
+"""Measures and writes docs/performance.md. Started by tests/bench/run, which says what there is to ask.
+
+Everything that is compared is interleaved: within a round each candidate has its turn, the order rotating, and a
+ratio is taken inside the round. The table shows the median of the rounds and, in brackets, the least and the greatest.
+"""
+import argparse
+import datetime
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import plot
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TOKEN = "bench"
+PYTHON = "/usr/bin/python3"
+
+
+class Skip(Exception):
+    """A candidate that cannot run here, with the reason."""
+
+
+def say(words):
+    print(words, file=sys.stderr, flush=True)
+
+
+# ---- The token: in memory, so that the disk does not count ----
+
+
+class Token:
+    """A SoftHSM2 token of our own, with its PIN in a file and the keys that the questions ask for."""
+
+    def __init__(self, directory, build):
+        self.directory, self.build = directory, build
+        out = subprocess.run([f"{ROOT}/softhsm-config/make-token", directory, TOKEN], check=True, capture_output=True,
+                             text=True)
+        self.environment = dict(os.environ)
+        for name, value in re.findall(r"^export (\w+)='?([^'\n]*)'?$", out.stdout, re.M):
+            self.environment[name] = value
+        self.pin_file = f"{directory}/pin"
+        config = open(f"{directory}/hsmart.conf", encoding="utf-8").read()
+        self.module = re.search(r'module\s*=\s*"([^"]*)"', config).group(1)
+        self.state = f"{directory}/state"
+        os.mkdir(self.state, 0o700)
+        self.environment["XDG_STATE_HOME"] = self.environment["XDG_RUNTIME_DIR"] = self.state
+        self.run("hsmart-key", "token", "init", "--label", TOKEN, "--so-pin-source", f"file:{directory}/so-pin")
+
+    def run(self, tool, *arguments):
+        subprocess.run([f"{self.build}/bin/{tool}", *arguments], env=self.environment, check=True, capture_output=True)
+
+    def generate(self, label, alg, bits=None):
+        # The id is the label in hexadecimal: pkcs11-tool signs with the first key of the token unless it is given an id.
+        self.run("hsmart-key", "generate", "--alg", alg, "--label", label, "--id", label.encode().hex(),
+                 *(["--bits", str(bits)] if bits else []))
+
+    def peer(self, program, label, alg, mode, module=None):
+        return [f"{self.build}/bench/{program}", module or self.module, TOKEN, self.pin_file, label, alg, mode]
+
+    def certify(self, label):
+        """Puts a certificate beside a key: the JDK's key store shows no other keys."""
+        with tempfile.TemporaryDirectory(dir=self.directory) as work:
+            conf = f"{work}/openssl.cnf"
+            with open(conf, "w", encoding="utf-8") as out:
+                out.write("openssl_conf = o\n[o]\nengines = e\n[e]\npkcs11 = p\n[p]\nengine_id = pkcs11\n"
+                          f"MODULE_PATH = {self.module}\nPIN = {open(self.pin_file, encoding='utf-8').read().strip()}\n"
+                          "init = 0\n[req]\ndistinguished_name = d\n[d]\n")
+            subprocess.run(["openssl", "req", "-config", conf, "-engine", "pkcs11", "-keyform", "engine", "-key",
+                            f"pkcs11:token={TOKEN};object={label}", "-new", "-x509", "-subj", f"/CN={label}", "-outform",
+                            "DER", "-out", f"{work}/c.der"], env=dict(self.environment, OPENSSL_CONF=conf), check=True,
+                           capture_output=True)
+            subprocess.run(["pkcs11-tool", "--module", self.module, "--token-label", TOKEN, "--login", "--pin",
+                            open(self.pin_file, encoding="utf-8").read().strip(), "--write-object", f"{work}/c.der",
+                            "--type", "cert", "--id", label.encode().hex(), "--label", label], env=self.environment, check=True,
+                           capture_output=True)
+
+
+# ---- Measuring ----
+
+
+class Ratios:
+    """What was measured of each candidate in each round, beside the anchor's."""
+
+    def __init__(self, anchor):
+        self.anchor, self.values = anchor, {}
+
+    def add(self, name, value):
+        self.values.setdefault(name, []).append(value)
+
+    def ratios(self, name, invert=False):
+        pairs = zip(self.values[name], self.values[self.anchor])
+        return [b / a if invert else a / b for a, b in pairs]
+
+    def median(self, name):
+        return statistics.median(self.values[name])
+
+
+def three(values, digits=3):
+    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}..{max(values):.{digits}f}]"
+
+
+class Served:
+    """A resident signer that signs when it is its turn."""
+
+    def __init__(self, command, environment):
+        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if line.strip() != "ready":
+            raise Skip((self.process.stderr.read().strip().splitlines() or ["does not start"])[-1][:120])
+
+    def rate(self, threads, milliseconds):
+        self.process.stdin.write(f"{threads} {milliseconds}\n")
+        self.process.stdin.flush()
+        count, nanoseconds = map(int, self.process.stdout.readline().split())
+        return count / (nanoseconds / 1e9)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+def start_all(candidates, environment):
+    """Starts each candidate; (name, Served) of those that run, and the reasons of those that do not."""
+    served, missing = [], []
+    for name, command, extra in candidates:
+        try:
+            served.append((name, Served(command, dict(environment, **extra))))
+        except (Skip, OSError) as reason:
+            missing.append((name, str(reason)))
+            say(f"    {name}: left out: {reason}")
+    return served, missing
+
+
+def take_turns(served, ratios, rounds, threads, milliseconds):
+    for turn in range(rounds):
+        order = served[turn % len(served):] + served[:turn % len(served)]
+        for name, process in order:
+            ratios.add(name, process.rate(threads, milliseconds))
+
+
+def cold(command, environment, build):
+    """One run of a command from nothing: wall milliseconds, peak memory in MB, exit status."""
+    out = subprocess.run([f"{build}/bench/bench_cold", *command], env=environment, capture_output=True, text=True, check=True)
+    wall, memory, status = map(int, out.stdout.split())
+    return wall / 1e6, memory / 1024, status
+
+
+def instructions(command, environment):
+    """Instructions of a whole process, counted by callgrind: repeatable where time is not."""
+    if shutil.which("valgrind") is None:
+        raise Skip("valgrind is not there")
+    with tempfile.NamedTemporaryFile() as out:
+        result = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", *command],
+                                env=environment, capture_output=True, text=True, check=False)
+    match = re.search(r"Collected : (\d+)", result.stderr)
+    if result.returncode != 0 or match is None:
+        raise Skip("callgrind: " + (result.stderr.strip().splitlines() or ["no count"])[-1])
+    return int(match.group(1))
+
+
+def cold_turns(candidates, token, rounds, anchor):
+    """Runs each command from nothing, in turns. A candidate whose first run fails is left out."""
+    walls, memory, missing = Ratios(anchor), Ratios(anchor), []
+    usable = []
+    for name, command, extra in candidates:
+        status = cold(command, dict(token.environment, **extra), token.build)[2] if shutil.which(command[0]) else None
+        if status == 0:
+            usable.append((name, command, extra))
+        else:
+            missing.append((name, "not installed" if status is None else f"exit status {status}"))
+            say(f"    {name}: left out: {missing[-1][1]}")
+    for turn in range(rounds):
+        order = usable[turn % len(usable):] + usable[:turn % len(usable)]
+        for name, command, extra in order:
+            wall, rss, status = cold(command, dict(token.environment, **extra), token.build)
+            if status != 0:
+                say(f"    {name}: exit status {status} in round {turn}")
+            walls.add(name, wall)
+            memory.add(name, rss)
+    return walls, memory, [name for name, _, _ in usable], missing
+
+
+# ---- What is written ----
+
+
+class Report:
+    """docs/performance.md in the making, with one plot per question."""
+
+    def __init__(self, directory):
+        self.directory, self.parts = directory, []
+
+    def section(self, slug, title, question, table, notes, bars=None, unit="", limit=None):
+        lines = [f"## {title}", "", question, ""]
+        if bars:
+            name = f"performance-{slug}.svg"
+            with open(os.path.join(self.directory, name), "w", encoding="utf-8") as out:
+                out.write(plot.bars(title, bars, unit, limit))
+            lines += [f"![{title}]({name})", ""]
+        if table:
+            header, *rows = table
+            lines += ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+            lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
+        lines += [f"- {note}" for note in notes]
+        self.parts.append((slug, "\n".join(lines).rstrip() + "\n"))
+        say("\n".join(lines[2:]) + "\n")
+
+    def write(self, head):
+        path = os.path.join(self.directory, "performance.md")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(head + "\n" + "\n".join(part for _, part in self.parts))
+
+
+def version_of(command, pattern=r"(\d[\w.+:~-]*)"):
+    try:
+        out = subprocess.run(command, capture_output=True, text=True, check=False)
+        return re.search(pattern, out.stdout + out.stderr).group(1)
+    except (OSError, AttributeError):
+        return "not there"
+
+
+def package(name):
+    return version_of(["dpkg-query", "-W", "-f", "${Version}", name])
+
+
+def head_of(arguments, seconds):
+    model = "unknown"
+    with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+        match = re.search(r"model name\s*:\s*(.*)", cpuinfo.read())
+        model = match.group(1) if match else model
+    versions = ", ".join(f"{name} {version}" for name, version in (
+        ("Linux", platform.release().split("-")[0]), ("OpenSSL", version_of(["openssl", "version"], r"OpenSSL (\S+)")),
+        ("SoftHSM2", package("softhsm2")), ("libp11", package("libp11-3")), ("OpenSC", package("opensc")),
+        ("libcurl", package("libcurl4")), ("Node.js", version_of(["node", "--version"], r"v(\S+)")),
+        ("Python", version_of([PYTHON, "--version"], r"Python (\S+)")),
+        ("Java", version_of(["java", "-version"], r'"([^"]+)"'))))
+    quick = " A quick run: few rounds, wide brackets." if arguments.quick else ""
+    return f"""# Performance
+
+What hsmart costs, beside the limit (a bare `C_SignInit` and `C_Sign` loop) and beside what people use today. This page and its plots are
+written by `tests/bench/run`; nothing here is a test, since machines are noisy.
+
+Measured on {datetime.date.today().isoformat()} in {seconds:.0f} s: {os.cpu_count()} cores of {model}; {versions}. The token is SoftHSM2 with
+its directory in memory.{quick} All candidates take turns within one run; a ratio is taken inside a round; shown are the median of the
+rounds and, in brackets, the least and the greatest. Instructions are counted by callgrind and are repeatable to about half a percent.
+A ratio above 1 in the plots is slower than the anchor unless the text says otherwise.
+"""
+
+
+# ---- The questions ----
+
+KEYS = [("rsa-2048", "RS384", 2048), ("rsa-3072", "RS384", 3072), ("p-384", "ES384", None)]
+
+
+def peers_of(token, label, alg, mode):
+    peer = f"{HERE}/peers"
+    common = [token.module, TOKEN, token.pin_file, label, alg, mode]
+    return [
+        ("Node.js, pkcs11js", ["node", f"{peer}/peer.mjs", "pkcs11js", *common], {}),
+        ("Node.js, graphene-pk11 and jose", ["node", f"{peer}/peer.mjs", "graphene", *common], {}),
+        ("Python, PyKCS11 and PyJWT", [PYTHON, f"{peer}/peer.py", *common], {}),
+        ("Java, SunPKCS11", ["java", "-cp", f"{token.directory}/java", "Peer", *common], {}),
+    ]
+
+
+def compile_java(token):
+    if shutil.which("javac"):
+        subprocess.run(["javac", "-d", f"{token.directory}/java", f"{HERE}/peers/Peer.java"], check=True)
+        for label, _, _ in KEYS:
+            try:
+                token.certify(label)
+            except (subprocess.CalledProcessError, AttributeError) as reason:
+                say(f"    no certificate for {label}, Java will not see it: {reason}")
+
+
+def ask_signing(token, report, arguments):
+    rounds, milliseconds = (3, 200) if arguments.quick else (9, 300)
+    table = [("key", "candidate", "signatures/s", "time / bare loop")]
+    bars, notes = [], []
+    for label, alg, _ in KEYS:
+        say(f"  {label}, one thread")
+        candidates = [("bare loop", token.peer("bench_raw", label, alg, "serve"), {}),
+                      ("hsmart", token.peer("bench_hsmart", label, alg, "serve"), {}),
+                      ("hsmart, unverified", token.peer("bench_hsmart", label, alg, "serve"),
+                       {"HSMART_BENCH_UNVERIFIED": "1"}),
+                      ("libp11", token.peer("bench_libp11", label, alg, "serve"), {}),
+                      ("OpenSSL, key in memory", token.peer("bench_software", label, alg, "serve"), {}),
+                      *peers_of(token, label, alg, "serve")]
+        served, missing = start_all(candidates, token.environment)
+        ratios = Ratios("bare loop")
+        take_turns(served, ratios, rounds, 1, milliseconds)
+        for name, process in served:
+            process.close()
+            values = ratios.ratios(name, invert=True)
+            table.append((label, name, f"{ratios.median(name):.0f}", three(values)))
+            if label != "rsa-2048":
+                bars.append((f"{label}: {name}", values))
+        notes += [f"{label}: {name} was left out: {reason}" for name, reason in missing]
+        count_warm(token, label, alg, notes)
+    report.section("signing", "Assertions per second, warm",
+                   "A resident process on one thread. hsmart makes whole assertions, verified before release; the bare loop signs and does "
+                   "nothing else.", table, notes, bars, "time per signature / bare loop", 1.0)
+    ask_threads(token, report, arguments)
+
+
+def count_warm(token, label, alg, notes):
+    """Instructions per assertion beyond the bare loop, from runs of 10 and of 40 signatures."""
+    def per_signature(program, extra):
+        counts = [instructions(token.peer(program, label, alg, "count") + [str(n)], dict(token.environment, **extra))
+                  for n in (10, 40)]
+        return (counts[1] - counts[0]) / 30
+    try:
+        raw = per_signature("bench_raw", {})
+        plain = per_signature("bench_hsmart", {"HSMART_BENCH_UNVERIFIED": "1"})
+        verified = per_signature("bench_hsmart", {})
+    except Skip as reason:
+        notes.append(f"{label}: instructions were not counted: {reason}")
+        return
+    notes.append(f"{label}: {raw / 1e6:.2f} M instructions a signature in the bare loop; hsmart without the verification {plain / raw:.3f} times "
+                 f"that ({plain - raw:+.0f}), with it {verified / raw:.3f} times")
+
+
+def ask_threads(token, report, arguments):
+    rounds, milliseconds = (3, 200) if arguments.quick else (7, 300)
+    table = [("key", "candidate", *(f"{n} threads" for n in (1, 2, 4, 8)))]
+    bars = []
+    for label, alg, _ in KEYS:
+        say(f"  {label}, threads")
+        served, _ = start_all([("bare loop", token.peer("bench_raw", label, alg, "serve"), {}),
+                               ("hsmart, unverified", token.peer("bench_hsmart", label, alg, "serve"),
+                                {"HSMART_BENCH_UNVERIFIED": "1"}),
+                               ("hsmart", token.peer("bench_hsmart", label, alg, "serve"), {}),
+                               ("libp11", token.peer("bench_libp11", label, alg, "serve"), {})], token.environment)
+        cells = {}
+        for threads in (1, 2, 4, 8):
+            ratios = Ratios("bare loop")
+            take_turns(served, ratios, rounds, threads, milliseconds)
+            for name, _ in served:
+                values = ratios.ratios(name)
+                cells.setdefault(name, []).append(f"{ratios.median(name):.0f}/s" if name == "bare loop" else three(values, 2))
+                if name != "bare loop" and threads == 4:
+                    bars.append((f"{label}: {name}", values))
+        for name, process in served:
+            process.close()
+            table.append((label, name, *cells[name]))
+    report.section("threads", "Threads",
+                   "Rate over the bare loop's with as many threads (more is better); each thread has a session of its own.", table,
+                   ["More threads than cores only add scheduling. The verification before release is work for the same cores here; with a "
+                    "real HSM it runs while the device works."], bars, "rate / bare loop, 4 threads", 1.0)
+
+
+def ask_cold(token, report, arguments):
+    rounds = 5 if arguments.quick else 15
+    table = [("key", "candidate", "wall ms", "wall / bare program", "memory MB")]
+    bars, notes = [], []
+    for label, alg, _ in (KEYS[1], KEYS[2]):
+        say(f"  {label}, cold")
+        own = [f"{token.build}/bin/hsmart", "assertion", "--client-id", "8d5f6a1e-0000-4000-8000-0123456789ab", "--aud",
+               "https://ehr.example/oauth2/token", "--key-uri", f"pkcs11:object={label}"]
+        shell = [f"{HERE}/peers/shell-assertion", token.module, TOKEN, token.pin_file, label, alg]
+        walls, memory, usable, missing = cold_turns(
+            [("bare program in C", token.peer("bench_raw", label, alg, "once"), {}),
+             ("hsmart assertion", own, {}),
+             ("libp11 in C", token.peer("bench_libp11", label, alg, "once"), {}),
+             ("shell and pkcs11-tool", [*shell, "pkcs11-tool"], {}),
+             ("shell and openssl with the pkcs11 engine", [*shell, "engine"], {}),
+             *peers_of(token, label, alg, "once")], token, rounds, "bare program in C")
+        for name in usable:
+            values = walls.ratios(name)
+            table.append((label, name, f"{walls.median(name):.1f}", three(values, 2), f"{memory.median(name):.1f}"))
+            bars.append((f"{label}: {name}", values))
+        notes += [f"{label}: {name} was left out: {reason}" for name, reason in missing]
+        try:
+            raw = instructions(token.peer("bench_raw", label, alg, "once"), token.environment)
+            ours = instructions(own, token.environment)
+            notes.append(f"{label}: {ours / 1e6:.1f} M instructions beside {raw / 1e6:.1f} M of the bare program: {ours / raw:.3f}; this holds the "
+                         "verification before release and the look at the key's attributes")
+        except Skip as reason:
+            notes.append(f"{label}: instructions were not counted: {reason}")
+    report.section("cold", "One assertion from a cold process",
+                   "The bare program only does C_Initialize, find, C_Login, C_SignInit, C_Sign and C_Finalize.", table, notes, bars,
+                   "wall time / bare program", 1.0)
+
+
+def constant_answers(token):
+    """The environment and module of a token that answers C_SignInit and C_Sign at once with a constant."""
+    rules = f"{token.directory}/constant-rules"
+    with open(rules, "w", encoding="utf-8") as out:
+        out.write("C_SignInit * rv=0\nC_Sign * rv=0 length=96\n")
+    return fault_module(token), dict(token.environment, HSMART_FAULT_MODULE=token.module, HSMART_FAULT_RULES=rules,
+                                     HSMART_BENCH_UNVERIFIED="1")
+
+
+def fault_module(token):
+    return f"{token.build}/tests/libhsmart_fault.so"
+
+
+def ask_floor(token, report, arguments):
+    values = [float(subprocess.run([f"{token.build}/bench/bench_floor", "20000"], capture_output=True, text=True,
+                                   check=True).stdout) for _ in range(5 if arguments.quick else 15)]
+    notes = []
+    try:
+        counts = [instructions([f"{token.build}/bench/bench_floor", str(n)], token.environment) for n in (100, 1100)]
+        notes.append(f"{(counts[1] - counts[0]) / 1000:.0f} instructions an assertion")
+        module, environment = constant_answers(token)
+        whole = [[instructions(token.peer(program, "p-384", "ES384", "count", module) + [str(n)], environment)
+                  for n in (100, 1100)] for program in ("bench_raw", "bench_hsmart")]
+        bare, ours = ((many - few) / 1000 for few, many in whole)
+        notes.append(f"{ours - bare:.0f} instructions an assertion of hsmart's own beyond C_SignInit and C_Sign, digest and session pool included "
+                     "(on a token that answers with a constant, so that the signature's own scatter does not count)")
+    except Skip as reason:
+        notes.append(f"instructions were not counted: {reason}")
+    report.section("floor", "Everything but the token's work",
+                   "Claims, jti, JSON and base64url over a signer that answers at once; the digest is part of the signature elsewhere.",
+                   [("what", "ns per assertion"), ("one assertion", three(values, 0))], notes)
+
+
+def ask_keys(token, report, arguments):
+    rounds = 3 if arguments.quick else 5
+    table = [("key pairs", "candidate", "load and login ms", "find ms", "all / bare", "memory MB")]
+    bars, notes, made = [], [], 0
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        many = Token(directory, token.build)
+        many.generate("p-384", "ES384")
+        for count in (10, 100, 1000) if arguments.quick else (10, 100, 1000, 5000):
+            say(f"  {count} key pairs")
+            subprocess.run([f"{token.build}/bench/bench_make_keys", many.module, TOKEN, many.pin_file, str(made + 1),
+                            str(count - 1)], env=many.environment, check=True)
+            made = count - 1
+            names = [("bare", "bench_raw"), ("hsmart", "bench_hsmart"), ("libp11", "bench_libp11")]
+            whole, memory, steps = Ratios("bare"), {}, {}
+            for turn in range(rounds):
+                for name, program in names[turn % 3:] + names[:turn % 3]:
+                    command = many.peer(program, "p-384", "ES384", "look")
+                    wall, rss, _ = cold(command, many.environment, many.build)
+                    whole.add(name, wall)
+                    memory.setdefault(name, []).append(rss)
+                    out = subprocess.run(command, env=many.environment, check=True, capture_output=True, text=True).stdout
+                    for step, value in re.findall(r"^(\S+) ([\d.]+)$", out, re.M):
+                        place = "find" if step == "find" else "load"
+                        steps.setdefault((name, place, turn), []).append(float(value))
+            for name, _ in names:
+                load = statistics.median(sum(steps[(name, "load", turn)]) for turn in range(rounds))
+                find = statistics.median(sum(steps[(name, "find", turn)]) for turn in range(rounds))
+                values = whole.ratios(name)
+                table.append((str(count), name, f"{load:.1f}", f"{find:.1f}", three(values, 2),
+                              f"{statistics.median(memory[name]):.1f}"))
+                if name != "bare":
+                    bars.append((f"{count} pairs: {name}", values))
+    report.section("keys", "Many keys on the token",
+                   "A fresh process loads the module, logs in and finds one P-384 key by its label; no signature.", table, notes, bars,
+                   "whole process / bare program", 1.0)
+
+
+def ask_slow_token(token, report, arguments):
+    rounds, milliseconds = (2, 300) if arguments.quick else (5, 500)
+    rules = f"{token.directory}/fault-rules"
+    with open(rules, "w", encoding="utf-8") as out:
+        out.write("C_SignInit * rv=0\nC_Sign * rv=0 length=96 sleep=5\n")
+    environment = dict(token.environment, HSMART_FAULT_MODULE=token.module, HSMART_FAULT_RULES=rules,
+                       HSMART_BENCH_UNVERIFIED="1")
+    module = fault_module(token)
+    table, bars = [("sessions", "bare loop/s", "hsmart/s", "hsmart / (sessions / 5 ms)", "hsmart / bare loop")], []
+    served, missing = start_all([("bare loop", token.peer("bench_raw", "p-384", "ES384", "serve", module), {}),
+                                 ("hsmart", token.peer("bench_hsmart", "p-384", "ES384", "serve", module), {})], environment)
+    if missing:
+        raise Skip(missing[0][1])
+    for sessions in (1, 2, 4, 8, 16, 32, 64):
+        ratios = Ratios("bare loop")
+        take_turns(served, ratios, rounds, sessions, milliseconds)
+        ideal = [rate / (sessions / 0.005) for rate in ratios.values["hsmart"]]
+        bars.append((f"{sessions} sessions", ideal))
+        table.append((str(sessions), f"{ratios.median('bare loop'):.0f}", f"{ratios.median('hsmart'):.0f}", three(ideal, 2),
+                      three(ratios.ratios("hsmart"), 2)))
+    for _, process in served:
+        process.close()
+    report.section("slow-token", "A slow token",
+                   "Each C_Sign takes 5 ms of waiting and no work, as on a network HSM seen from its client; as many threads as sessions. "
+                   "More is better.", table, ["Nothing is verified here: with constant answers there is nothing to verify."], bars,
+                   "rate / ideal", 1.0)
+
+
+def ask_one_shots(token, report, arguments):
+    rounds = 5 if arguments.quick else 25
+    own = [f"{token.build}/bin/hsmart", "assertion", "--client-id", "c", "--aud", "https://ehr.example/oauth2/token",
+           "--key-uri", "pkcs11:object=p-384"]
+    table = [("candidate", "runs", "failures", "wall ms for eight")]
+    bars = []
+    walls, failures = Ratios("bare program"), {}
+    commands = [("bare program", token.peer("bench_raw", "p-384", "ES384", "once")), ("hsmart assertion", own)]
+    for turn in range(rounds):
+        for name, command in commands[turn % 2:] + commands[:turn % 2]:
+            began = time.perf_counter()
+            running = [subprocess.Popen(command, env=token.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                       for _ in range(8)]
+            failures[name] = failures.get(name, 0) + sum(process.wait() != 0 for process in running)
+            walls.add(name, (time.perf_counter() - began) * 1000)
+    for name, _ in commands:
+        table.append((name, str(rounds * 8), f"{failures[name]} ({failures[name] / (rounds * 8):.0%})", three(walls.values[name], 0)))
+        bars.append((name, walls.ratios(name)))
+    report.section("one-shots", "Eight one-shot signers at once",
+                   "Eight processes start together on one SoftHSM2 token, whose C_Login rewrites a file that the others read.", table, [],
+                   bars, "wall time / bare program", 1.0)
+
+
+QUESTIONS = {"signing": ask_signing, "cold": ask_cold, "floor": ask_floor, "keys": ask_keys, "slow-token": ask_slow_token,
+             "one-shots": ask_one_shots}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measures and writes docs/performance.md.")
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--quick", action="store_true", help="few rounds: to try the benchmarks themselves")
+    parser.add_argument("--docs", default=f"{ROOT}/docs", help="where the page and its plots are written")
+    parser.add_argument("question", nargs="*", choices=[*QUESTIONS, []])
+    arguments = parser.parse_args()
+    arguments.build = os.path.abspath(arguments.build)
+    asked = arguments.question or list(QUESTIONS)
+    began = time.monotonic()
+    report = Report(arguments.docs)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        token = Token(directory, arguments.build)
+        for label, alg, bits in KEYS:
+            token.generate(label, alg, bits)
+        if {"signing", "cold"} & set(asked):
+            compile_java(token)
+        for name in asked:
+            say(f"== {name}")
+            try:
+                QUESTIONS[name](token, report, arguments)
+            except Skip as reason:
+                say(f"  left out: {reason}")
+    report.write(head_of(arguments, time.monotonic() - began))
+
+
+if __name__ == "__main__":
+    main()
