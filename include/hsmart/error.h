@@ -35,6 +35,7 @@ enum hsmart_code {
     HSMART_TOKEN_EXISTS = 28,     /* the token is initialised already */
     HSMART_TOKEN_UNAVAILABLE = 29, /* not asked: the token failed a moment ago, and is given time */
     HSMART_FORKED = 30,           /* the process was forked after the token was opened */
+    HSMART_TOKEN_STOPPED = 31,    /* this program ended its use of the token: hsmart_token_stop */
 
     HSMART_PIN_UNAVAILABLE = 40,  /* the PIN source gives no PIN */
     HSMART_PIN_REFUSED = 41,      /* the token refused the PIN */

@@ -48,8 +48,20 @@ typedef struct hsmart_token hsmart_token;
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_open(const hsmart_token_options *options,
                                                                 hsmart_token **out_token, hsmart_err *err);
 
-/* `hsmart_token_close` releases the caller's hold on the token. Keys and signers made from it keep the
- * token open until they are released too. NULL is fine. */
+/* `hsmart_token_stop` ends the use of the token by all threads, for the orderly end of a program in which others still
+ * sign. Requests that begin from now on, by any key or signer of this token, and those that wait for a session fail
+ * with HSMART_TOKEN_STOPPED; those that are inside the module are answered as usual. When the last one has its answer,
+ * the sessions are closed, the one with the login last: from then on no thread is inside the module. The program may
+ * end once its threads have ended, whether it releases what it holds or not. May be called from any thread but within a
+ * log function, beside all other calls, more than once. Token, keys and signers stay valid. Returns HSMART_OK, or
+ *   HSMART_TOKEN_BUSY   the token's timeout has passed and a call into the module has not come back; nothing was
+ *                       closed. A module that hangs cannot be left in good order: _exit is safe, exit may crash in it;
+ *   HSMART_FORKED       the token belongs to the process that this one was forked from. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_stop(hsmart_token *token, hsmart_err *err);
+
+/* `hsmart_token_close` releases the caller's hold on the token; it never waits. Keys and signers made from it keep the
+ * token open until they are released too, so it may be called while other threads sign with them: whoever releases last
+ * closes the sessions and finalises the module. NULL is fine. */
 HSMART_API void hsmart_token_close(hsmart_token *token);
 
 /* What a token says of itself, read without login. Strings belong to the list or token they came from. */

@@ -1,6 +1,8 @@
 #include <hsmart/token.h>
 
 #include "api_objects.h"
+#include "p11_slots.h"
+#include "p11_token_init.h"
 
 enum hsmart_code
 hsmart_token_open(const hsmart_token_options *options, hsmart_token **out_token, hsmart_err *err)
@@ -11,6 +13,12 @@ hsmart_token_open(const hsmart_token_options *options, hsmart_token **out_token,
     if (code == HSMART_OK)
         *out_token = hs_api_token(token);
     return code;
+}
+
+enum hsmart_code
+hsmart_token_stop(hsmart_token *token, hsmart_err *err)
+{
+    return hs_p11_token_stop(hs_api_p11_token(token), err);
 }
 
 void

@@ -53,6 +53,8 @@ const struct hs_err_row hs_err_rows[] = {
      "Try again after the time that the message names; check the device, its connection and the vendor's log."},
     {HSMART_FORKED, "HSMART_FORKED", HS_EXIT_TOKEN, "The process was forked after the token was opened.",
      "Open the token anew in the child; better, fork before the token is opened."},
+    {HSMART_TOKEN_STOPPED, "HSMART_TOKEN_STOPPED", HS_EXIT_TOKEN, "The program has ended its use of the token.",
+     "Nothing: the program is about to end. To go on, close the token and open it anew."},
     {HSMART_PIN_UNAVAILABLE, "HSMART_PIN_UNAVAILABLE", HS_EXIT_PIN, "The PIN source gives no PIN.",
      "Check the PIN source: file:PATH (readable by its owner only), credential:NAME, fd:N, exec:COMMAND, prompt, pinpad."},
     {HSMART_PIN_REFUSED, "HSMART_PIN_REFUSED", HS_EXIT_PIN,

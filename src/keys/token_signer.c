@@ -106,8 +106,11 @@ run_signing(void *arg, struct hs_p11_session *session, hsmart_err *err)
     enum hsmart_code code = current_handle(signer, session, &handle, err);
 
     if (code == HSMART_OK)
-        code = hs_p11_session_sign(session, &mechanism, handle, signer->always_authenticate ? signer->token : NULL,
-                                   signing->input, signing->signature, err);
+        code = hs_p11_session_sign_begin(session, &mechanism, handle, err);
+    if (code == HSMART_OK && signer->always_authenticate)
+        code = hs_p11_token_login_for_use(signer->token, session, err);
+    if (code == HSMART_OK)
+        code = hs_p11_session_sign_end(session, signing->input, signing->signature, err);
     return code;
 }
 

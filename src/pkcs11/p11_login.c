@@ -1,8 +1,10 @@
-/* Logging in: once per PIN, behind the guard. */
+#include "p11_login.h"
+
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_guard.h"
-#include "p11_token_internal.h"
+#include "p11_pool.h"
+#include "p11_token_state.h"
 
 /* ---- The PIN ---- */
 
@@ -67,8 +69,9 @@ hs_login_read_pin(struct hs_p11_token *token, hsmart_err *err)
     return code;
 }
 
-bool
-hs_login_may_be_false(const struct hs_p11_token *token, CK_RV rv)
+/* Whether an answer of a token that takes turns may be false. */
+static bool
+may_be_false(const struct hs_p11_token *token, CK_RV rv)
 {
     return (token->quirks & HS_QUIRK_SERIAL_START) != 0 &&
            (rv == CKR_PIN_LEN_RANGE || rv == CKR_USER_PIN_NOT_INITIALIZED || rv == CKR_GENERAL_ERROR ||
@@ -183,7 +186,7 @@ guard_state_after(const struct hs_p11_token *token, CK_RV rv)
 {
     enum hs_ckr_class class = hs_ckr_row_of(rv)->class;
 
-    if (hs_login_may_be_false(token, rv))
+    if (may_be_false(token, rv))
         return HS_GUARD_OPEN;
     return class == HS_CKR_PIN_WRONG || class == HS_CKR_PIN_STATE ? HS_GUARD_REFUSED : HS_GUARD_OPEN;
 }
@@ -245,14 +248,14 @@ hs_login_open_anchor(struct hs_p11_token *token, bool *out_false_answer, hsmart_
 
     login.rv = hs_pool_open_raw(token, false, &login.session);
     if (login.rv != CKR_OK) {
-        *out_false_answer = hs_login_may_be_false(token, login.rv);
+        *out_false_answer = may_be_false(token, login.rv);
         code = hs_ckr_set(err, login.rv);
         return hs_err_wrap(err, code, "cannot open a session on token \"%s\"", token->name);
     }
     if (token->pin_source.kind != NULL)
         code = log_in(&login, err);
     if (code != HSMART_OK) {
-        *out_false_answer = hs_login_may_be_false(token, login.rv);
+        *out_false_answer = may_be_false(token, login.rv);
         (void)token->module->p11->C_CloseSession(login.session);
         return hs_err_wrap(err, code, "cannot log in to token \"%s\"", token->name);
     }
@@ -272,8 +275,14 @@ hs_p11_token_login_for_use(struct hs_p11_token *token, struct hs_p11_session *se
     enum hsmart_code code;
 
     if (token->pin_source.kind == NULL)
-        return hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the key asks for the PIN at each use, and no PIN source is given");
-    code = log_in(&login, err);
+        code = hs_err_set(err, HSMART_PIN_UNAVAILABLE,
+                          "the key asks for the PIN at each use, and no PIN source is given");
+    else
+        code = log_in(&login, err);
     session->last_rv = login.rv;
-    return login.rv == CKR_USER_TYPE_INVALID ? HSMART_OK : code;
+    if (login.rv == CKR_USER_TYPE_INVALID)
+        code = HSMART_OK;
+    if (code != HSMART_OK)
+        session->doubtful = true;
+    return code;
 }

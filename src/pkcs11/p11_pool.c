@@ -1,12 +1,13 @@
-/* Sessions: opened one at a time, lent to one caller each, closed when anything about them is doubtful. */
 #define _GNU_SOURCE /* pthread_condattr_setclock */
+#include "p11_pool.h"
+
 #include <errno.h>
 #include <time.h>
 
 #include "clock.h"
 #include "err.h"
 #include "p11_ckr.h"
-#include "p11_token_internal.h"
+#include "p11_token_state.h"
 
 #define SESSIONS_DEFAULT 4U
 #define SESSIONS_MAX 64U
@@ -33,6 +34,36 @@ static bool
 means_no_room(CK_RV rv)
 {
     return hs_ckr_row_of(rv)->class == HS_CKR_CAPACITY || rv == CKR_ARGUMENTS_BAD;
+}
+
+/* ---- Whether the token may be used at all ---- */
+
+enum hsmart_code
+hs_pool_check_fork(const struct hs_p11_token *token, hsmart_err *err)
+{
+    if (!hs_p11_module_is_from_before_fork(token->module))
+        return HSMART_OK;
+    return hs_err_set(err, HSMART_FORKED,
+                      "token \"%s\" was opened before this process was forked and is not used in the child", token->name);
+}
+
+enum hsmart_code
+hs_pool_out_of_order(const struct hs_p11_token *token, int64_t wait_ms, hsmart_err *err)
+{
+    const char *colon = token->trouble[0] != 0 ? ": " : "";
+
+    if (wait_ms > 0)
+        return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE,
+                          "token \"%s\" is out of order and tried again in %lld ms%s%s", token->name,
+                          (long long)wait_ms, colon, token->trouble);
+    return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE, "token \"%s\" is out of order and being tried by another request%s%s",
+                      token->name, colon, token->trouble);
+}
+
+enum hsmart_code
+hs_pool_stopped(const struct hs_p11_token *token, hsmart_err *err)
+{
+    return hs_err_set(err, HSMART_TOKEN_STOPPED, "this program has ended its use of token \"%s\"", token->name);
 }
 
 /* ---- Making and unmaking ---- */
@@ -68,10 +99,10 @@ hs_pool_set_limit(struct hs_p11_token *token)
 }
 
 static void
-close_list(struct hs_p11_token *token, struct pooled_session *first)
+close_list(struct hs_p11_token *token, struct hs_pooled_session *first)
 {
     while (first != NULL) {
-        struct pooled_session *next = first->next;
+        struct hs_pooled_session *next = first->next;
         (void)token->module->p11->C_CloseSession(first->session.handle);
         hs_free(first);
         first = next;
@@ -79,7 +110,7 @@ close_list(struct hs_p11_token *token, struct pooled_session *first)
 }
 
 static unsigned
-count_list(const struct pooled_session *first)
+count_list(const struct hs_pooled_session *first)
 {
     unsigned count = 0;
 
@@ -91,7 +122,7 @@ count_list(const struct pooled_session *first)
 void
 hs_pool_drop_sessions(struct hs_p11_token *token)
 {
-    struct pooled_session *idle = token->idle;
+    struct hs_pooled_session *idle = token->idle;
     bool had_anchor = token->has_anchor;
     unsigned idle_count = count_list(idle);
 
@@ -127,6 +158,15 @@ hs_pool_wait(struct hs_p11_token *token, int64_t deadline_ms)
     return pthread_cond_timedwait(&token->changed, &token->lock, &until) != ETIMEDOUT;
 }
 
+bool
+hs_pool_wait_until_quiet(struct hs_p11_token *token, int64_t deadline_ms)
+{
+    while (token->busy_count > 0 || token->opening)
+        if (!hs_pool_wait(token, deadline_ms) && (token->busy_count > 0 || token->opening))
+            return false;
+    return true;
+}
+
 /* Read-write sessions are opened above the limit: they are rare, and a ceremony must not wait for signers. A module
  * that cannot lock has one session besides the anchor, and so one call at a time. */
 static bool
@@ -142,10 +182,10 @@ has_room(const struct hs_p11_token *token, bool read_write)
 /* Opens one more while the lock is let go: a token may take long, and two at once get one handle on tpm2-pkcs11.
  * HSMART_TOKEN_BUSY when the token has no room. */
 static enum hsmart_code
-open_one(struct hs_p11_token *token, bool read_write, struct pooled_session **out_session, CK_RV *out_rv,
+open_one(struct hs_p11_token *token, bool read_write, struct hs_pooled_session **out_session, CK_RV *out_rv,
          hsmart_err *err)
 {
-    struct pooled_session *session = hs_calloc(1, sizeof *session);
+    struct hs_pooled_session *session = hs_calloc(1, sizeof *session);
     CK_SESSION_HANDLE handle = 0;
     uint64_t generation = token->generation;
 
@@ -180,7 +220,7 @@ open_one(struct hs_p11_token *token, bool read_write, struct pooled_session **ou
 static void
 close_one_idle(struct hs_p11_token *token)
 {
-    struct pooled_session *first = token->idle;
+    struct hs_pooled_session *first = token->idle;
 
     token->idle = first->next;
     first->next = NULL;
@@ -211,15 +251,17 @@ busy(const struct hs_p11_token *token, unsigned timeout_ms, CK_RV *out_rv, hsmar
 
 /* With the lock held. */
 static enum hsmart_code
-take_session(struct hs_p11_token *token, bool read_write, unsigned timeout_ms, struct pooled_session **out_session,
+take_session(struct hs_p11_token *token, bool read_write, unsigned timeout_ms, struct hs_pooled_session **out_session,
              CK_RV *out_rv, hsmart_err *err)
 {
     int64_t deadline_ms = hs_clock_monotonic_ms() + timeout_ms;
 
     for (;;) {
         bool may_go_on = !token->climbing && !token->opening;
+        if (token->stopped)
+            return hs_pool_stopped(token, err);
         if (!token->climbing && !token->has_anchor)
-            return hs_token_out_of_order(token, 0, err);
+            return hs_pool_out_of_order(token, 0, err);
         if (!token->climbing && !read_write && token->idle != NULL) {
             *out_session = token->idle;
             token->idle = token->idle->next;
@@ -247,8 +289,8 @@ enum hsmart_code
 hs_pool_acquire(struct hs_p11_token *token, bool read_write, unsigned timeout_ms, struct hs_p11_session **out_session,
                 CK_RV *out_rv, hsmart_err *err)
 {
-    struct pooled_session *session = NULL;
-    enum hsmart_code code = hs_token_check_fork(token, err);
+    struct hs_pooled_session *session = NULL;
+    enum hsmart_code code = hs_pool_check_fork(token, err);
 
     if (code != HSMART_OK)
         return code;
@@ -277,9 +319,9 @@ hs_p11_token_acquire(struct hs_p11_token *token, bool read_write, unsigned timeo
 void
 hs_p11_token_release(struct hs_p11_token *token, struct hs_p11_session *lent)
 {
-    struct pooled_session *session = (struct pooled_session *)lent;
+    struct hs_pooled_session *session = (struct hs_pooled_session *)lent;
 
-    if (hs_token_check_fork(token, NULL) != HSMART_OK) {
+    if (hs_pool_check_fork(token, NULL) != HSMART_OK) {
         hs_free(session); /* the handle is the parent's */
         return;
     }

@@ -1,10 +1,14 @@
-/* The ladder: how a token comes back, one climber at a time. */
+#include "p11_recover.h"
+
 #include <stdio.h>
 
 #include "clock.h"
 #include "err.h"
 #include "p11_ckr.h"
-#include "p11_token_internal.h"
+#include "p11_login.h"
+#include "p11_pool.h"
+#include "p11_start.h"
+#include "p11_token_state.h"
 #include "text.h"
 
 /* For each class, the rungs that can cure it. A class without a row is cured by none. */
@@ -44,30 +48,19 @@ is_tokens_fault(enum hsmart_code code)
            code == HSMART_MODULE_UNUSABLE;
 }
 
-/* Nobody may be inside the module when it is finalised: that corrupts memory on real ones. */
-static enum hsmart_code
-wait_until_quiet(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err)
-{
-    while (token->busy_count > 0 || token->opening) {
-        if (!hs_pool_wait(token, deadline_ms))
-            return hs_err_set(err, HSMART_TOKEN_FAILED,
-                              "the module cannot be restarted: %u calls into it have not come back",
-                              token->busy_count + token->opening);
-    }
-    return HSMART_OK;
-}
-
 /* With the lock held and the climbing flag set: nobody else opens or takes a session meanwhile, and what is in use
  * turns stale. */
 static enum hsmart_code
 climb(struct hs_p11_token *token, enum hs_rung rung, int64_t deadline_ms, hsmart_err *err)
 {
-    enum hsmart_code code = HSMART_OK;
+    enum hsmart_code code;
+    bool alone = rung == HS_RUNG_RELOAD || token->module->single_threaded;
 
-    if (rung == HS_RUNG_RELOAD || token->module->single_threaded)
-        code = wait_until_quiet(token, deadline_ms, err);
-    if (code != HSMART_OK)
-        return code;
+    /* Nobody may be inside the module when it is finalised: that corrupts memory on real ones. */
+    if (alone && !hs_pool_wait_until_quiet(token, deadline_ms))
+        return hs_err_set(err, HSMART_TOKEN_FAILED,
+                          "the module cannot be restarted: %u calls into it have not come back",
+                          token->busy_count + token->opening);
     hs_pool_drop_sessions(token);
     (void)pthread_mutex_unlock(&token->lock);
     hs_log_warning(&token->log, rung == HS_RUNG_RELOAD ? "token \"%s\" failed: the module is restarted"
@@ -75,7 +68,7 @@ climb(struct hs_p11_token *token, enum hs_rung rung, int64_t deadline_ms, hsmart
                    token->name);
     code = hs_login_read_pin(token, err);
     if (code == HSMART_OK)
-        code = rung == HS_RUNG_RELOAD ? hs_token_restart(token, err) : hs_token_relogin(token, err);
+        code = rung == HS_RUNG_RELOAD ? hs_start_again(token, err) : hs_start_relogin(token, err);
     (void)pthread_mutex_lock(&token->lock);
     token->generation++; /* failed or not: what was open is gone */
     return code;
@@ -89,19 +82,6 @@ tell_others(struct hs_p11_token *token, enum hsmart_code code, const hsmart_err 
     (void)snprintf(token->trouble, sizeof token->trouble, "%.255s", code != HSMART_OK ? err->text : "");
     hs_text_sanitize(token->trouble); /* where it was cut */
     (void)pthread_cond_broadcast(&token->changed);
-}
-
-enum hsmart_code
-hs_token_out_of_order(const struct hs_p11_token *token, int64_t wait_ms, hsmart_err *err)
-{
-    const char *colon = token->trouble[0] != 0 ? ": " : "";
-
-    if (wait_ms > 0)
-        return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE,
-                          "token \"%s\" is out of order and tried again in %lld ms%s%s", token->name,
-                          (long long)wait_ms, colon, token->trouble);
-    return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE, "token \"%s\" is out of order and being tried by another request%s%s",
-                      token->name, colon, token->trouble);
 }
 
 /* Climbs, unless somebody else did since `seen_generation`; one climber at a time, the others wait for it. A login that
@@ -119,9 +99,13 @@ climb_rung(struct hs_p11_token *token, enum hs_rung rung, uint64_t seen_generati
             goto out;
         }
     }
+    if (token->stopped) {
+        code = hs_pool_stopped(token, err);
+        goto out;
+    }
     if (token->generation != seen_generation) { /* somebody else has done it, or tried to */
         if (!token->has_anchor)
-            code = hs_token_out_of_order(token, 0, err);
+            code = hs_pool_out_of_order(token, 0, err);
         goto out;
     }
     token->climbing = true;
@@ -155,15 +139,19 @@ begin(struct request *request, enum hs_rung *out_rung, hsmart_err *err)
     enum hsmart_code code = HSMART_OK;
 
     (void)pthread_mutex_lock(&token->lock);
-    enum hs_circuit_answer answer = hs_circuit_enter(&token->circuit, now_ms);
-    if (answer == HS_CIRCUIT_REFUSE)
-        code = hs_token_out_of_order(token, hs_circuit_wait_ms(&token->circuit, now_ms), err);
+    enum hs_circuit_answer answer =
+        token->stopped ? HS_CIRCUIT_REFUSE : hs_circuit_enter(&token->circuit, now_ms);
+    if (token->stopped)
+        code = hs_pool_stopped(token, err);
+    else if (answer == HS_CIRCUIT_REFUSE)
+        code = hs_pool_out_of_order(token, hs_circuit_wait_ms(&token->circuit, now_ms), err);
     request->probe = answer == HS_CIRCUIT_PROBE;
     request->generation = token->generation;
     if (request->probe)
         *out_rung = HS_RUNG_RELOAD;
     else if (!token->has_anchor && !token->climbing)
         *out_rung = HS_RUNG_LOGIN;
+    token->request_count += code == HSMART_OK;
     (void)pthread_mutex_unlock(&token->lock);
     return code;
 }
@@ -236,6 +224,9 @@ end(struct request *request, enum hsmart_code code, enum hs_rung rung)
     else if (request->probe)
         hs_circuit_abandon(&token->circuit);
     bool is_open = token->circuit.failures > 0;
+    token->request_count--;
+    if (token->stopped)
+        (void)pthread_cond_broadcast(&token->changed);
     (void)pthread_mutex_unlock(&token->lock);
     if (was_open && !is_open)
         hs_log_warning(&token->log, "token \"%s\" works again", token->name);
@@ -253,7 +244,7 @@ hs_p11_token_request(struct hs_p11_token *token, const struct hs_p11_operation *
 
     if (err == NULL)
         err = &own; /* the others are told as well */
-    code = hs_token_check_fork(token, err);
+    code = hs_pool_check_fork(token, err);
     if (code == HSMART_OK)
         code = begin(&request, &next, err);
     if (code != HSMART_OK)

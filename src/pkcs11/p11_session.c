@@ -3,7 +3,6 @@
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_mechanism.h"
-#include "p11_token.h"
 
 #define FIND_ATTRIBUTES_MAX 8U
 #define FIND_STEP 64U
@@ -249,27 +248,26 @@ hs_p11_attribute_get_ulong(const struct hs_p11_attribute *attribute, CK_ULONG *o
 /* ---- Signing and generating ---- */
 
 enum hsmart_code
-hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
-                    struct hs_p11_token *log_in_for_use, struct hs_span data, struct hs_buf *out_signature,
-                    hsmart_err *err)
+hs_p11_session_sign_begin(struct hs_p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
+                          hsmart_err *err)
 {
-    enum hsmart_code code = HSMART_OK;
     CK_MECHANISM own = *mechanism;
+    CK_RV rv = note(session, session->p11->C_SignInit(session->handle, &own, key));
+
+    return rv == CKR_OK ? HSMART_OK : hs_ckr_set(err, rv);
+}
+
+enum hsmart_code
+hs_p11_session_sign_end(struct hs_p11_session *session, struct hs_span data, struct hs_buf *out_signature,
+                        hsmart_err *err)
+{
     CK_BYTE signature[SIGNATURE_MAX];
     CK_ULONG len = sizeof signature;
+    enum hsmart_code code;
 
-    CK_RV rv = note(session, session->p11->C_SignInit(session->handle, &own, key));
-    if (rv != CKR_OK)
-        return hs_ckr_set(err, rv);
-    if (log_in_for_use != NULL)
-        code = hs_p11_token_login_for_use(log_in_for_use, session, err);
-    if (code != HSMART_OK) {
-        session->doubtful = true; /* the operation is still active */
-        return code;
-    }
     /* Room for any signature, so no call to ask its length: after such a call the operation stays active. */
-    rv = note(session,
-              session->p11->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)data.data, data.len, signature, &len));
+    CK_RV rv = note(session, session->p11->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)data.data, data.len,
+                                                  signature, &len));
     if (rv != CKR_OK)
         return hs_ckr_set(err, rv);
     if (len > sizeof signature) {

@@ -1,4 +1,4 @@
-/* Operations on one session. The only calls into a module besides p11_module.c and p11_token.c. */
+/* Operations on one session: finding, reading, signing, generating. */
 #ifndef HS_P11_SESSION_H
 #define HS_P11_SESSION_H
 
@@ -9,9 +9,9 @@
 struct hs_p11_session {
     CK_FUNCTION_LIST *p11;
     CK_SESSION_HANDLE handle;
-    CK_RV last_rv; /* what the module answered last on this session */
+    CK_RV last_rv;       /* what the module answered last on this session */
     uint64_t generation; /* of the token's handles when it was opened: older handles are stale in it */
-    bool doubtful; /* an unexpected answer was seen: the pool closes it instead of using it again */
+    bool doubtful;       /* an unexpected answer was seen: the pool closes it instead of using it again */
 };
 
 /* An object and its class, so that "the value of a private key" cannot even be asked for. */
@@ -33,8 +33,8 @@ bool hs_p11_session_is_public(struct hs_p11_session *session);
 /* One attribute to read, and how the token answered. */
 struct hs_p11_attribute {
     CK_ATTRIBUTE_TYPE type;
-    bool reported;       /* false: the token has it not, or does not tell */
-    CK_RV rv;            /* why not */
+    bool reported; /* false: the token has it not, or does not tell */
+    CK_RV rv;      /* why not */
     struct hs_buf value;
 };
 #define HS_P11_ATTRIBUTE_MAX (64U << 10)
@@ -49,14 +49,14 @@ void hs_p11_attributes_clear(struct hs_p11_attribute *attributes, size_t attribu
 bool hs_p11_attribute_get_bool(const struct hs_p11_attribute *attribute, bool *out_value);
 bool hs_p11_attribute_get_ulong(const struct hs_p11_attribute *attribute, CK_ULONG *out_value);
 
-/* C_SignInit and C_Sign; between them, when `log_in_for_use` is not NULL, the login that a key with
- * CKA_ALWAYS_AUTHENTICATE asks for, with that token's PIN. The code is the CKR's; `session->last_rv` has it for the
- * caller to choose by. */
-struct hs_p11_token;
-HSMART_MUST_CHECK enum hsmart_code hs_p11_session_sign(struct hs_p11_session *session, const CK_MECHANISM *mechanism,
-                                                       CK_OBJECT_HANDLE key, struct hs_p11_token *log_in_for_use,
-                                                       struct hs_span data, struct hs_buf *out_signature,
-                                                       hsmart_err *err);
+/* C_SignInit, then C_Sign; between them comes the login that a key with CKA_ALWAYS_AUTHENTICATE asks for (p11_login.h).
+ * A signature that was begun and is not ended leaves the session doubtful. The code is the CKR's; `session->last_rv`
+ * has it for the caller to choose by. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_session_sign_begin(struct hs_p11_session *session,
+                                                             const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
+                                                             hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_p11_session_sign_end(struct hs_p11_session *session, struct hs_span data,
+                                                           struct hs_buf *out_signature, hsmart_err *err);
 
 /* C_GenerateKeyPair. `session` must be read-write. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_session_generate(struct hs_p11_session *session, CK_MECHANISM_TYPE mechanism,

@@ -1,10 +1,10 @@
-/* Slots and the tokens in them: what they say of themselves, and which one is meant. */
+#include "p11_slots.h"
+
 #include <stdio.h>
 
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_mechanism.h"
-#include "p11_token_internal.h"
 #include "text.h"
 
 #define TOLD_TOKENS_MAX 6U
@@ -26,7 +26,7 @@ copy_padded(const CK_UTF8CHAR *field, size_t len, char *out)
 /* A hint for people and for the order of trials; a token that does not tell has none listed. The count of the second
  * call is believed as far as there was room. */
 static enum hsmart_code
-read_mechanisms(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, struct token_info_store *store, size_t *out_count,
+read_mechanisms(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, struct hs_token_info_store *store, size_t *out_count,
                 hsmart_err *err)
 {
     CK_ULONG room = 0, count = 0;
@@ -45,7 +45,7 @@ read_mechanisms(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, struct token_info_store 
 }
 
 static enum hsmart_code
-name_mechanisms(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, struct token_info_store *store, hsmart_err *err)
+name_mechanisms(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, struct hs_token_info_store *store, hsmart_err *err)
 {
     size_t count = 0;
     char number[32];
@@ -81,11 +81,11 @@ copy_flags(CK_FLAGS flags, hsmart_token_info *info)
 
 enum hsmart_code
 hs_token_info_read(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, const CK_TOKEN_INFO *raw,
-                   struct token_info_store *out_store, hsmart_err *err)
+                   struct hs_token_info_store *out_store, hsmart_err *err)
 {
     enum hsmart_code code;
     struct hs_buf uri = {0};
-    struct token_info_store *store = out_store;
+    struct hs_token_info_store *store = out_store;
 
     copy_padded(raw->label, sizeof raw->label, store->label);
     copy_padded(raw->serialNumber, sizeof raw->serialNumber, store->serial);
@@ -113,14 +113,14 @@ hs_token_info_read(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, const CK_TOKEN_INFO *
 }
 
 void
-hs_token_info_clear(struct token_info_store *store)
+hs_token_info_clear(struct hs_token_info_store *store)
 {
     for (size_t i = 0; i < store->info.mechanism_count; i++)
         hs_string_free(store->mechanism_names[i]);
     hs_free(store->mechanism_names);
     hs_free(store->mechanisms);
     hs_string_free(store->uri);
-    *store = (struct token_info_store){0};
+    *store = (struct hs_token_info_store){0};
 }
 
 /* ---- Finding ---- */
@@ -177,13 +177,13 @@ read_slot(CK_FUNCTION_LIST *p11, CK_SLOT_ID slot, CK_SLOT_INFO *out_slot, CK_TOK
 }
 
 enum hsmart_code
-hs_slots_find(struct hs_p11_module *module, const struct hs_p11_uri *uri, struct found_tokens *out_found,
+hs_slots_find(struct hs_p11_module *module, const struct hs_p11_uri *uri, struct hs_found_tokens *out_found,
               hsmart_err *err)
 {
     CK_FUNCTION_LIST *p11 = module->p11;
     CK_SLOT_ID *slots = NULL;
     CK_ULONG slot_count = 0;
-    struct found_tokens found = {0};
+    struct hs_found_tokens found = {0};
     enum hsmart_code code = read_slot_list(p11, &slots, &slot_count, err);
 
     for (CK_ULONG i = 0; i < slot_count && code == HSMART_OK; i++) {
@@ -198,7 +198,7 @@ hs_slots_find(struct hs_p11_module *module, const struct hs_p11_uri *uri, struct
             continue;
         code = hs_array_grow((void **)&found.tokens, found.count, sizeof *found.tokens, err);
         if (code == HSMART_OK)
-            found.tokens[found.count++] = (struct found_token){slots[i], raw};
+            found.tokens[found.count++] = (struct hs_found_token){slots[i], raw};
     }
     hs_free(slots);
     if (code != HSMART_OK) {
@@ -210,15 +210,15 @@ hs_slots_find(struct hs_p11_module *module, const struct hs_p11_uri *uri, struct
 }
 
 void
-hs_slots_clear(struct found_tokens *found)
+hs_slots_clear(struct hs_found_tokens *found)
 {
     hs_free(found->tokens);
-    *found = (struct found_tokens){0};
+    *found = (struct hs_found_tokens){0};
 }
 
 /* "prod" (serial 1234), an uninitialised one, … */
 static enum hsmart_code
-describe_tokens(const struct found_tokens *found, struct hs_buf *out)
+describe_tokens(const struct hs_found_tokens *found, struct hs_buf *out)
 {
     char label[33], serial[17];
     enum hsmart_code code = HSMART_OK;
@@ -246,7 +246,7 @@ describe_tokens(const struct found_tokens *found, struct hs_buf *out)
 static enum hsmart_code
 token_absent(struct hs_p11_module *module, const char *uri_text, hsmart_err *err)
 {
-    struct found_tokens all = {0};
+    struct hs_found_tokens all = {0};
     struct hs_buf there = {0};
 
     /* What cannot be told is left out: the error is another one. */
@@ -270,7 +270,7 @@ token_absent(struct hs_p11_module *module, const char *uri_text, hsmart_err *err
 }
 
 static enum hsmart_code
-token_ambiguous(const struct found_tokens *found, const char *uri_text, hsmart_err *err)
+token_ambiguous(const struct hs_found_tokens *found, const char *uri_text, hsmart_err *err)
 {
     struct hs_buf there = {0};
 
@@ -287,9 +287,9 @@ token_ambiguous(const struct found_tokens *found, const char *uri_text, hsmart_e
 
 enum hsmart_code
 hs_slots_find_one(struct hs_p11_module *module, const struct hs_p11_uri *uri, const char *uri_text,
-                  struct found_token *out_token, hsmart_err *err)
+                  struct hs_found_token *out_token, hsmart_err *err)
 {
-    struct found_tokens found = {0};
+    struct hs_found_tokens found = {0};
     size_t kept = 0;
     enum hsmart_code code = hs_slots_find(module, uri, &found, err);
 
@@ -313,7 +313,7 @@ hs_slots_find_one(struct hs_p11_module *module, const struct hs_p11_uri *uri, co
 
 struct listed {
     hsmart_token_list list;
-    struct token_info_store *stores;
+    struct hs_token_info_store *stores;
 };
 
 void
@@ -331,7 +331,7 @@ hs_p11_token_list_free(hsmart_token_list *list)
 }
 
 static enum hsmart_code
-list_tokens(struct hs_p11_module *module, const struct found_tokens *found, struct listed *listed, hsmart_err *err)
+list_tokens(struct hs_p11_module *module, const struct hs_found_tokens *found, struct listed *listed, hsmart_err *err)
 {
     enum hsmart_code code = HSMART_OK;
 
@@ -356,7 +356,7 @@ hs_p11_token_list_read(const hsmart_token_options *options, hsmart_token_list **
     struct hs_log log = {options->log, options->log_arg};
     struct hs_p11_uri *uri = NULL;
     struct hs_p11_module *module = NULL;
-    struct found_tokens found = {0};
+    struct hs_found_tokens found = {0};
     struct listed *listed = hs_calloc(1, sizeof *listed);
 
     code = listed != NULL ? hs_p11_uri_parse(options->uri, &uri, err) : hs_err_no_memory(err);

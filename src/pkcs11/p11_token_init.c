@@ -1,7 +1,11 @@
-/* Setting a token up: C_InitToken, then the user PIN by the security officer. */
+#include "p11_token_init.h"
+
 #include "err.h"
 #include "p11_ckr.h"
-#include "p11_token_internal.h"
+#include "p11_module.h"
+#include "p11_pin.h"
+#include "p11_quirk.h"
+#include "p11_slots.h"
 #include "text.h"
 
 #define LABEL_LEN sizeof((CK_TOKEN_INFO *)NULL)->label
@@ -9,7 +13,7 @@
 struct set_up {
     struct hs_p11_module *module;
     struct hs_p11_uri *uri;
-    struct found_token found;
+    struct hs_found_token found;
     CK_UTF8CHAR label[LABEL_LEN]; /* blank-padded */
     struct hs_secret so_pin, user_pin;
 };
@@ -77,7 +81,7 @@ static enum hsmart_code
 choose_token(const hsmart_token_options *options, const hsmart_token_init_options *init, struct set_up *set_up,
              hsmart_err *err)
 {
-    struct found_tokens found = {0};
+    struct hs_found_tokens found = {0};
     size_t kept = 0;
     enum hsmart_code code = hs_slots_find(set_up->module, set_up->uri, &found, err);
 
@@ -123,7 +127,7 @@ check_pin_lengths(const struct set_up *set_up, hsmart_err *err)
 static enum hsmart_code
 find_by_label(struct set_up *set_up, hsmart_err *err)
 {
-    struct found_tokens found = {0};
+    struct hs_found_tokens found = {0};
     size_t matches = 0;
     enum hsmart_code code = hs_slots_find(set_up->module, NULL, &found, err);
 

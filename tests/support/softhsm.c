@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "p11_token.h"
+#include "p11_token_init.h"
 
 const char *
 hs_test_softhsm_module(void)

@@ -78,16 +78,20 @@ fault_open_sessions(void)
     return control.open_sessions();
 }
 
+/* Called on any thread. */
 static void
 remember_line(void *arg, enum hsmart_log_level level, const char *line)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct fault_token *fault = arg;
-    size_t len = strlen(fault->log);
 
     (void)level;
+    (void)pthread_mutex_lock(&lock);
+    size_t len = strlen(fault->log);
     if (len + strlen(line) + 2 > sizeof fault->log)
         len = 0;
     (void)snprintf(fault->log + len, sizeof fault->log - len, "%s\n", line);
+    (void)pthread_mutex_unlock(&lock);
 }
 
 static void

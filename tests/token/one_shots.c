@@ -55,7 +55,9 @@ sign_with_layer(const char *module, const char *pin_source, const char *state)
         (void)snprintf(err.text, sizeof err.text, "%zu keys", count);
     }
     if (code == HSMART_OK)
-        code = hs_p11_session_sign(session, &mechanism, keys[0].handle, NULL, HS_SPAN_OF(digest), &signature, &err);
+        code = hs_p11_session_sign_begin(session, &mechanism, keys[0].handle, &err);
+    if (code == HSMART_OK)
+        code = hs_p11_session_sign_end(session, HS_SPAN_OF(digest), &signature, &err);
     if (code != HSMART_OK)
         fprintf(stderr, "%s: %s\n", hsmart_code_name(code), err.text);
     hs_buf_clear(&signature);

@@ -32,6 +32,15 @@ endforeach()
 hs_fault_program(faults)
 hs_script_test(token faults COMMAND test_faults)
 
+# Many threads; under ThreadSanitizer, too.
+hs_fault_program(concurrency)
+hs_script_test(token concurrency COMMAND test_concurrency --not "*soak*")
+hs_script_test(token soak COMMAND test_concurrency "*soak*")
+if(HSMART_SANITIZE) # which slow it down: shorter, and it is run by several of them
+  set_property(TEST token.concurrency APPEND PROPERTY ENVIRONMENT HSMART_ROUNDS=100)
+  set_property(TEST token.soak APPEND PROPERTY ENVIRONMENT HSMART_SOAK_S=15)
+endif()
+
 # Keys that vanish, keys that are adopted, and destroying.
 add_executable(test_ceremony_keys ${CMAKE_CURRENT_SOURCE_DIR}/token/test_ceremony_keys.c)
 target_link_libraries(test_ceremony_keys PRIVATE hs_test_support hs_keys PkgConfig::CMOCKA hs_warnings)

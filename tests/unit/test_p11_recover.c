@@ -108,7 +108,9 @@ run_sign(void *arg, struct hs_p11_session *session, hsmart_err *err)
     struct hs_buf signature = {0};
 
     (void)arg;
-    enum hsmart_code code = hs_p11_session_sign(session, &mechanism, 1, NULL, span("digest"), &signature, err);
+    enum hsmart_code code = hs_p11_session_sign_begin(session, &mechanism, 1, err);
+    if (code == HSMART_OK)
+        code = hs_p11_session_sign_end(session, span("digest"), &signature, err);
     hs_buf_clear(&signature);
     return code;
 }

@@ -11,7 +11,9 @@
 #include "clock.h"
 #include "err.h"
 #include "fake/fake_p11.h"
+#include "p11_slots.h"
 #include "p11_token.h"
+#include "p11_token_init.h"
 #include "rows.h"
 #include "softhsm.h"
 

@@ -340,16 +340,33 @@ plan_call(const char *function)
     return plan;
 }
 
+/* Held by everybody who is inside the real module, and alone by who disturbs the others: SoftHSM2 2.6.1 crashes when all
+ * sessions are closed while a C_Sign is under way. What is shown is what others do between two calls. */
+static pthread_rwlock_t inside = PTHREAD_RWLOCK_INITIALIZER;
+
+#define REAL(call) (pthread_rwlock_rdlock(&inside), leave(real->call))
+
+static CK_RV
+leave(CK_RV rv)
+{
+    (void)pthread_rwlock_unlock(&inside);
+    return rv;
+}
+
 static void
 disturb(const struct plan *plan, CK_SESSION_HANDLE session)
 {
     CK_SESSION_INFO info;
 
+    if (!(plan->actions & (DO_LOGOUT | DO_CLOSEALL)))
+        return;
+    (void)pthread_rwlock_wrlock(&inside);
     if (plan->actions & DO_LOGOUT)
         (void)real->C_Logout(session);
     if ((plan->actions & DO_CLOSEALL) && real->C_GetSessionInfo(session, &info) == CKR_OK &&
         real->C_CloseAllSessions(info.slotID) == CKR_OK)
         atomic_store(&open_sessions, 0);
+    (void)pthread_rwlock_unlock(&inside);
 }
 
 /* A function that is only failed, slowed or disturbed: the real call between two ifs. */
@@ -360,7 +377,7 @@ disturb(const struct plan *plan, CK_SESSION_HANDLE session)
         disturb(&plan, session);                                                                                       \
         if (plan.actions & DO_RV)                                                                                      \
             return plan.rv;                                                                                            \
-        CK_RV rv = real->name arguments;                                                                               \
+        CK_RV rv = REAL(name arguments);                                                                              \
         if (plan.actions & DO_CRASH_AFTER)                                                                             \
             abort();                                                                                                   \
         return (plan.actions & DO_AFTER) ? plan.rv : rv;                                                               \
@@ -395,7 +412,7 @@ broken_C_Finalize(void *reserved)
 
     if (plan.actions & DO_RV)
         return plan.rv;
-    CK_RV rv = real->C_Finalize(reserved);
+    CK_RV rv = REAL(C_Finalize(reserved));
     if (rv == CKR_OK)
         atomic_store(&open_sessions, 0);
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
@@ -410,7 +427,7 @@ broken_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTI
         return (plan.actions & DO_RV) ? plan.rv : CKR_SESSION_COUNT;
     if ((plan.actions & DO_RV) && !(plan.actions & DO_LIMIT))
         return plan.rv;
-    CK_RV rv = real->C_OpenSession(slot, flags, application, notify, session);
+    CK_RV rv = REAL(C_OpenSession(slot, flags, application, notify, session));
     if (rv == CKR_OK)
         atomic_fetch_add(&open_sessions, 1);
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
@@ -423,7 +440,7 @@ broken_C_CloseSession(CK_SESSION_HANDLE session)
 
     if (plan.actions & DO_RV)
         return plan.rv;
-    CK_RV rv = real->C_CloseSession(session);
+    CK_RV rv = REAL(C_CloseSession(session));
     if (rv == CKR_OK)
         atomic_fetch_sub(&open_sessions, 1);
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
@@ -448,7 +465,7 @@ broken_C_GetInfo(CK_INFO *info)
 
     if (plan.actions & DO_RV)
         return plan.rv;
-    CK_RV rv = real->C_GetInfo(info);
+    CK_RV rv = REAL(C_GetInfo(info));
     if (rv == CKR_OK)
         disguise(info->manufacturerID, sizeof info->manufacturerID);
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
@@ -461,7 +478,7 @@ broken_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 
     if (plan.actions & DO_RV)
         return plan.rv;
-    CK_RV rv = real->C_GetTokenInfo(slot, info);
+    CK_RV rv = REAL(C_GetTokenInfo(slot, info));
     if (rv == CKR_OK) {
         disguise(info->manufacturerID, sizeof info->manufacturerID);
         info->flags |= plan.flags;
@@ -478,7 +495,7 @@ broken_C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *types, CK_ULONG *c
 
     if (plan.actions & DO_RV)
         return plan.rv;
-    CK_RV rv = real->C_GetMechanismList(slot, types, count);
+    CK_RV rv = REAL(C_GetMechanismList(slot, types, count));
     if (rv != CKR_OK || types == NULL || !(plan.actions & DO_HIDE))
         return rv;
     CK_ULONG kept = 0;
@@ -499,7 +516,7 @@ broken_C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_
         return plan.rv;
     if ((plan.actions & DO_HIDE) && mechanism->mechanism == plan.mechanism)
         return CKR_MECHANISM_INVALID;
-    CK_RV rv = real->C_SignInit(session, mechanism, key);
+    CK_RV rv = REAL(C_SignInit(session, mechanism, key));
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
 }
 
@@ -526,7 +543,7 @@ broken_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len, CK_BY
         *len = plan.length;
     if (plan.actions & DO_RV)
         return plan.rv;
-    CK_RV rv = real->C_Sign(session, data, data_len, signature, len);
+    CK_RV rv = REAL(C_Sign(session, data, data_len, signature, len));
     if (rv == CKR_OK && signature != NULL)
         spoil_signature(&plan, signature, len);
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
@@ -554,7 +571,7 @@ broken_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, C
     disturb(&plan, session);
     if (plan.actions & DO_RV)
         return plan.rv;
-    CK_RV rv = real->C_GetAttributeValue(session, object, template, count);
+    CK_RV rv = REAL(C_GetAttributeValue(session, object, template, count));
     for (CK_ULONG i = 0; i < count; i++) {
         if ((plan.actions & DO_RAWPOINT) && template[i].type == CKA_EC_POINT)
             strip_octet_string(&template[i]);
