@@ -13,7 +13,7 @@
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_mechanism.h"
-#include "p11_token_internal.h"
+#include "p11_token_state.h"
 
 #define LOOT_MAX 16384U /* more than an RSA-16384 key wrapped */
 #define ATTEMPTS_MAX 256U
@@ -345,7 +345,7 @@ try_wrapping_by(struct attack *attack, const struct wrap_row *row)
 static void
 try_wrapping(struct attack *attack)
 {
-    const struct token_info_store *store = &attack->token->store;
+    const struct hs_token_info_store *store = &attack->token->store;
     char number[24];
 
     for (size_t i = 0; i < HS_ARRAY_LEN(wrap_rows) && attack->code == HSMART_OK; i++)
