@@ -23,6 +23,8 @@ check_label(const char *label, struct set_up *set_up, hsmart_err *err)
 {
     if (label == NULL || label[0] == 0 || strlen(label) > LABEL_LEN || !hs_text_is_utf8(hs_span_str(label)))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "a token needs a label of 1 to %zu bytes, in UTF-8", LABEL_LEN);
+    if (!hs_text_is_printable(label))
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the token's label has a control character in it");
     memset(set_up->label, ' ', LABEL_LEN);
     memcpy(set_up->label, label, strlen(label));
     return HSMART_OK;

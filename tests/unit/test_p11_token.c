@@ -858,6 +858,8 @@ static struct setting_up {
     {"a label of 32 bytes", "0123456789abcdef0123456789abcdef", NULL, false, false, 0, 4, HSMART_OK, NULL},
     {"a label of 33 bytes", "0123456789abcdef0123456789abcdef0", NULL, false, false, 0, 4, HSMART_INVALID_ARGUMENT,
      "1 to 32 bytes"},
+    {"a label with an escape sequence", "\x1b[31m", NULL, false, false, 0, 4, HSMART_INVALID_ARGUMENT,
+     "control character"},
     {"no label", "", NULL, false, false, 0, 4, HSMART_INVALID_ARGUMENT, "1 to 32 bytes"},
     {"a label that is not UTF-8", "\xff", NULL, false, false, 0, 4, HSMART_INVALID_ARGUMENT, "UTF-8"},
     {"only tokens in use, and none named", "new", NULL, true, false, 0, 4, HSMART_TOKEN_ABSENT, "no uninitialised"},

@@ -70,6 +70,38 @@ process_had_fd(int fd)
     return !fd_was_closed[fd];
 }
 
+/* ---- Signals that end it ---- */
+
+static const char *volatile last_words;
+
+/* The default is in force again here: the signal ends the process when this returns, so that its parent sees which. */
+static void
+say_last_words(int number)
+{
+    const char *words = last_words;
+
+    if (words != NULL)
+        (void)!write(STDERR_FILENO, words, strlen(words));
+    (void)raise(number);
+}
+
+void
+process_set_last_words(const char *words)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+
+    last_words = words;
+    for (size_t i = 0; i < HS_ARRAY_LEN(numbers); i++) {
+        struct sigaction before, action = {.sa_handler = words != NULL ? say_last_words : SIG_DFL,
+                                           .sa_flags = (int)SA_RESETHAND};
+        (void)sigemptyset(&action.sa_mask);
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            (void)sigaction(numbers[i], &action, NULL);
+    }
+}
+
+/* ---- This program, once more ---- */
+
 /* The program's own file by name, since some tools that run programs do not take /proc/self/exe for it. */
 static enum hsmart_code
 own_path(char path[PATH_MAX], hsmart_err *err)

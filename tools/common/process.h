@@ -10,6 +10,11 @@ void process_harden(void);
 /* Whether descriptor `fd` (0 to 2) was open when the process started. */
 bool process_had_fd(int fd);
 
+/* What a signal that ends the process (SIGINT, SIGTERM, SIGHUP) writes to standard error before it does, as long as
+ * work is under way that leaves something behind; NULL when it is over. `words` must live until then. A signal that was
+ * ignored when the process started stays so. */
+void process_set_last_words(const char *words);
+
 /* Runs this program again with `arguments` (argv[0] included, NULL at the end), nothing on standard input, and reads
  * what it writes to standard output into `out`. `out_status` is its exit status, 128 + signal when it was killed.
  * HSMART_INTERNAL when it cannot be started. */

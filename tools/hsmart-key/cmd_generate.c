@@ -60,8 +60,25 @@ parse_id(const char *hex, struct hs_buf *out_id, hsmart_err *err)
     return code == HSMART_OK ? code : hs_err_wrap(err, code, "--id");
 }
 
+/* Many tokens finish the key whatever becomes of the program that asked for it. */
+static void
+prepare_for_interruption(const struct cli_call *call, const char *label)
+{
+    static char words[512];
+    char shown[256];
+
+    (void)snprintf(shown, sizeof shown, "%s", label);
+    hs_text_sanitize(shown);
+    (void)snprintf(words, sizeof words,
+                   "\n%s: interrupted while key \"%s\" was being made: the token may have it\n"
+                   "  hint: look with \"hsmart-key list\", and hold it against the policy with \"hsmart-key audit\"\n",
+                   call->program->name, shown);
+    process_set_last_words(words);
+}
+
 static enum hsmart_code
-generate(const struct generate_options *own, struct target *target, hsmart_key **out_key, hsmart_err *err)
+generate(const struct cli_call *call, const struct generate_options *own, struct target *target, hsmart_key **out_key,
+         hsmart_err *err)
 {
     enum hsmart_code code;
     struct hs_buf id = {0};
@@ -74,6 +91,8 @@ generate(const struct generate_options *own, struct target *target, hsmart_key *
         goto out;
     hsmart_key_spec spec = {.alg = own->alg, .label = own->label, .bits = (unsigned)own->bits.value,
                             .id = id.len > 0 ? id.data : NULL, .id_len = id.len};
+    report_detail("token \"%s\" is asked for the key", hsmart_token_get_info(target->opened)->label);
+    prepare_for_interruption(call, own->label);
     progress_begin(&progress, "token \"%s\" makes the key", hsmart_token_get_info(target->opened)->label);
     code = hsmart_key_generate(target->opened, &spec, out_key, err);
     progress_end(&progress);
@@ -253,11 +272,12 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
     if (code == HSMART_OK)
         code = target_resolve(&own->common, TARGET_LOGIN, &target, err);
     if (code == HSMART_OK)
-        code = generate(own, &target, &key, err);
+        code = generate(call, own, &target, &key, err);
     if (code == HSMART_OK)
         code = read_back(call, &target, key, err);
     if (code == HSMART_OK)
         code = tell(own, &target, key, err);
+    process_set_last_words(NULL);
     hsmart_key_free(key);
     target_clear(&target);
     return code;
