@@ -5,7 +5,8 @@
 #                                                  include is "No such file".
 #   hs_library(LAYERS … NEEDS … PKG_CONFIG …)      libhsmart.so and libhsmart.a out of the layers' objects, installed,
 #                                                  with hsmart.pc and a CMake package
-#   hs_tool(NAME)                                  the command in tools/NAME
+#   hs_tool(NAME USES … NEEDS … EMBEDS files…)     the command in tools/NAME; USES further layers that it sees, EMBEDS files
+#                                                  of its folder that are built in: FILE as a struct hs_span embedded_FILE
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 include(CheckLinkerFlag)
@@ -152,13 +153,30 @@ file(GLOB common_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/common/*.
 add_library(hs_tool_common STATIC ${common_sources})
 target_link_libraries(hs_tool_common PUBLIC hs_tool_view PRIVATE hs_warnings hs_hardening)
 
+# Makes out_c, a C source that holds the bytes of `file`.
+function(hs_embed file out_c)
+  cmake_path(GET file FILENAME name)
+  string(MAKE_C_IDENTIFIER "embedded_${name}" identifier)
+  set(source ${PROJECT_BINARY_DIR}/${identifier}.c)
+  add_custom_command(OUTPUT ${source} DEPENDS ${file} ${PROJECT_SOURCE_DIR}/src/embed.cmake
+    COMMAND ${CMAKE_COMMAND} -DFILE=${file} -DIDENTIFIER=${identifier} -DSOURCE=${source}
+            -P ${PROJECT_SOURCE_DIR}/src/embed.cmake VERBATIM)
+  set(${out_c} ${source} PARENT_SCOPE)
+endfunction()
+
 function(hs_tool name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;NEEDS;EMBEDS")
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/${name}/*.c)
+  foreach(file IN LISTS arg_EMBEDS)
+    hs_embed(${PROJECT_SOURCE_DIR}/tools/${name}/${file} embedded)
+    list(APPEND sources ${embedded})
+  endforeach()
   # "hsmart" alone would be taken for the library; the file has the plain name.
   add_executable(tool_${name} ${sources})
   set_target_properties(tool_${name} PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   target_include_directories(tool_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tools/${name})
-  target_link_libraries(tool_${name} PRIVATE hs_tool_common hs_warnings hs_hardening)
+  list(TRANSFORM arg_USES PREPEND hs_)
+  target_link_libraries(tool_${name} PRIVATE hs_tool_common ${arg_USES} ${arg_NEEDS} hs_warnings hs_hardening)
   # First of all libraries: the loader looks each of its thousands of symbols up in every library before it.
   target_link_options(tool_${name} PRIVATE LINKER:--push-state,--no-as-needed $<TARGET_FILE:OpenSSL::Crypto>
                                            LINKER:--pop-state)

@@ -79,6 +79,8 @@ void hs_json_put_boolean(struct hs_json_writer *writer, bool value);
 void hs_json_put_null(struct hs_json_writer *writer);
 /* Puts text that is JSON already. */
 void hs_json_put_raw(struct hs_json_writer *writer, struct hs_span json);
+/* Puts a value that was read, with all that is in it. */
+void hs_json_put_value(struct hs_json_writer *writer, const hs_json_value *value);
 /* Name and value in one call. */
 void hs_json_member_text(struct hs_json_writer *writer, const char *name, const char *text);
 void hs_json_member_integer(struct hs_json_writer *writer, const char *name, int64_t number);

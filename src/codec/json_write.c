@@ -1,5 +1,8 @@
 #include "json.h"
 
+#include <float.h>
+#include <stdio.h>
+
 #include "err.h"
 #include "text.h"
 
@@ -218,6 +221,54 @@ void
 hs_json_put_boolean(struct hs_json_writer *writer, bool value)
 {
     hs_json_put_raw(writer, hs_span_str(value ? "true" : "false"));
+}
+
+static void
+put_number(struct hs_json_writer *writer, double number)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "%.17g", number);
+    /* What is too large for a double stays so: "inf" is no JSON. */
+    hs_json_put_raw(writer, hs_span_str(number > DBL_MAX ? "1e999" : number < -DBL_MAX ? "-1e999" : text));
+}
+
+/* As deep as the parser lets values be. */
+void
+hs_json_put_value(struct hs_json_writer *writer, const hs_json_value *value)
+{
+    const char *name;
+
+    switch (hs_json_type_of(value)) {
+    case HS_JSON_OBJECT:
+        hs_json_begin_object(writer);
+        for (size_t i = 0; (name = hs_json_member_name(value, i)) != NULL; i++) {
+            hs_json_name(writer, name);
+            hs_json_put_value(writer, hs_json_member(value, name));
+        }
+        hs_json_end_object(writer);
+        break;
+    case HS_JSON_ARRAY:
+        hs_json_begin_array(writer);
+        for (size_t i = 0; i < hs_json_length(value); i++)
+            hs_json_put_value(writer, hs_json_element(value, i));
+        hs_json_end_array(writer);
+        break;
+    case HS_JSON_STRING:
+        hs_json_put_span(writer, hs_json_string(value));
+        break;
+    case HS_JSON_INTEGER:
+        hs_json_put_integer(writer, hs_json_integer(value));
+        break;
+    case HS_JSON_NUMBER:
+        put_number(writer, hs_json_number(value));
+        break;
+    case HS_JSON_BOOLEAN:
+        hs_json_put_boolean(writer, hs_json_boolean(value));
+        break;
+    default:
+        hs_json_put_null(writer);
+    }
 }
 
 void

@@ -179,6 +179,8 @@ dispatch(const struct cli_program *program, int argc, char **argv, hsmart_err *e
 {
     int words = 0;
 
+    if (program->only != NULL)
+        return run_verb(program, program->only, argc, argv, err);
     if (argc < 2) {
         (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "a command is needed");
         hs_err_hint(err, "\"%s --help\" lists the commands", program->name);

@@ -80,6 +80,7 @@ struct cli_program {
     const char *summary;
     const struct cli_verb *const *verbs;
     size_t verb_count;
+    const struct cli_verb *only; /* a program without verbs: this, whose name is "" */
     const char *const *see_also; /* lines for the end of --help, NULL at the end */
 };
 

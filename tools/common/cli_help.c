@@ -54,16 +54,29 @@ put_group(struct text *text, const struct cli_group *group)
             put_option(text, &group->options[i]);
 }
 
+struct cli_command
+cli_command_of(const struct cli_program *program, const struct cli_verb *verb)
+{
+    struct cli_command command;
+
+    (void)snprintf(command.words, sizeof command.words, "%s%s%s", program->name, verb->name[0] != 0 ? " " : "",
+                   verb->name);
+    return command;
+}
+
 enum hsmart_code
 cli_help_verb(const struct cli_program *program, const struct cli_verb *verb, struct hs_buf *out, hsmart_err *err)
 {
     struct text text = {.out = out};
 
-    text_put(&text, "Usage: %s %s [options]%s%s\n%s\n", program->name, verb->name, verb->operands != NULL ? " " : "",
-             verb->operands != NULL ? verb->operands : "", verb->summary);
+    text_put(&text, "Usage: %s [options]%s%s\n%s\n", cli_command_of(program, verb).words,
+             verb->operands != NULL ? " " : "", verb->operands != NULL ? verb->operands : "", verb->summary);
     for (size_t i = 0; i < CLI_GROUPS_MAX && verb->groups[i] != NULL; i++)
         put_group(&text, verb->groups[i]);
     text_put(&text, "\nExample:\n%s", verb->example);
+    if (verb == program->only)
+        for (const char *const *line = program->see_also; line != NULL && *line != NULL; line++)
+            text_put(&text, "\n%s\n", *line);
     return text_finish(&text, err);
 }
 

@@ -16,6 +16,12 @@ HSMART_MUST_CHECK enum hsmart_code cli_help_program(const struct cli_program *pr
 HSMART_MUST_CHECK enum hsmart_code cli_help_verb(const struct cli_program *program, const struct cli_verb *verb,
                                                  struct hs_buf *out, hsmart_err *err);
 
+/* "hsmart-key token list", or the program's name alone where it has no verbs. */
+struct cli_command {
+    char words[64];
+};
+struct cli_command cli_command_of(const struct cli_program *program, const struct cli_verb *verb);
+
 /* How many letters have to be changed, added or dropped to turn one word into the other. */
 size_t cli_distance(const char *a, const char *b);
 /* Whether a word at this distance is worth suggesting. */

@@ -116,12 +116,12 @@ unknown_option(const struct parser *parser, const char *word, hsmart_err *err)
     (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
     if (strncmp(name, "--", 2) == 0 && name[2] != 0)
         nearest = nearest_option(parser, name + 2);
-    (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "unknown option \"%s\" for \"%s %s\"", name, parser->program->name,
-                     parser->verb->name);
+    (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "unknown option \"%s\" for \"%s\"", name,
+                     cli_command_of(parser->program, parser->verb).words);
     if (nearest != NULL)
         hs_err_hint(err, "did you mean --%s?", nearest);
     else
-        hs_err_hint(err, "\"%s %s --help\" lists the options", parser->program->name, parser->verb->name);
+        hs_err_hint(err, "\"%s --help\" lists the options", cli_command_of(parser->program, parser->verb).words);
     return HSMART_INVALID_ARGUMENT;
 }
 
@@ -222,11 +222,11 @@ check_operands(const struct parser *parser, const struct cli_call *call, hsmart_
     const struct cli_verb *verb = parser->verb;
 
     if (call->operand_count < verb->operand_min)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s %s\" needs %s", parser->program->name, verb->name,
-                          verb->operands);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" needs %s",
+                          cli_command_of(parser->program, verb).words, verb->operands);
     if (call->operand_count > verb->operand_max)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" is one word too many for \"%s %s\"",
-                          call->operands[verb->operand_max], parser->program->name, verb->name);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" is one word too many for \"%s\"",
+                          call->operands[verb->operand_max], cli_command_of(parser->program, verb).words);
     return HSMART_OK;
 }
 
