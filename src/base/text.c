@@ -34,6 +34,22 @@ utf8_char(const uint8_t *data, size_t len, uint32_t *out_code_point)
     return 0;
 }
 
+/* How many bytes are ASCII before the first that is not; eight at a time where eight are left. */
+static size_t
+ascii_run(struct hs_span text)
+{
+    size_t run = 0;
+
+    for (uint64_t eight; text.len - run >= sizeof eight; run += sizeof eight) {
+        memcpy(&eight, text.data + run, sizeof eight);
+        if ((eight & UINT64_C(0x8080808080808080)) != 0)
+            break;
+    }
+    while (run < text.len && text.data[run] < 0x80)
+        run++;
+    return run;
+}
+
 size_t
 hs_text_utf8_prefix(struct hs_span text)
 {
@@ -42,7 +58,7 @@ hs_text_utf8_prefix(struct hs_span text)
 
     while (prefix < text.len) {
         if (text.data[prefix] < 0x80) {
-            prefix++;
+            prefix += ascii_run((struct hs_span){text.data + prefix, text.len - prefix});
             continue;
         }
         size_t len = utf8_char(text.data + prefix, text.len - prefix, &code_point);

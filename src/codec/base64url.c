@@ -4,6 +4,13 @@
 
 static const char alphabet[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+static uint64_t
+big_endian(const uint8_t *b)
+{
+    return (uint64_t)b[0] << 56 | (uint64_t)b[1] << 48 | (uint64_t)b[2] << 40 | (uint64_t)b[3] << 32 |
+           (uint64_t)b[4] << 24 | (uint64_t)b[5] << 16 | (uint64_t)b[6] << 8 | b[7];
+}
+
 enum hsmart_code
 hs_base64url_append(struct hs_buf *out, struct hs_span bytes, hsmart_err *err)
 {
@@ -18,6 +25,18 @@ hs_base64url_append(struct hs_buf *out, struct hs_span bytes, hsmart_err *err)
     uint8_t *to = out->data + at;
     const uint8_t *from = bytes.data;
     size_t left = bytes.len;
+    /* Six bytes to eight characters; eight are read for it. */
+    for (; left >= 8; left -= 6, from += 6, to += 8) {
+        uint64_t group = big_endian(from);
+        to[0] = (uint8_t)alphabet[group >> 58];
+        to[1] = (uint8_t)alphabet[group >> 52 & 0x3f];
+        to[2] = (uint8_t)alphabet[group >> 46 & 0x3f];
+        to[3] = (uint8_t)alphabet[group >> 40 & 0x3f];
+        to[4] = (uint8_t)alphabet[group >> 34 & 0x3f];
+        to[5] = (uint8_t)alphabet[group >> 28 & 0x3f];
+        to[6] = (uint8_t)alphabet[group >> 22 & 0x3f];
+        to[7] = (uint8_t)alphabet[group >> 16 & 0x3f];
+    }
     for (; left >= 3; left -= 3, from += 3) {
         uint32_t group = (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2];
         *to++ = (uint8_t)alphabet[group >> 18];

@@ -57,9 +57,25 @@ is_plain(uint8_t c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
+/* The same of eight bytes at once: a high bit is set by each test for a byte of its kind, and a borrow that
+ * spills into the next byte comes only from one that has been found already. */
+static bool
+are_eight_plain(uint64_t eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high_bits = ones << 7;
+    uint64_t quotes = eight ^ (ones * '"'), backslashes = eight ^ (ones * '\\');
+
+    return ((eight | (eight - ones * 0x20) | (quotes - ones) | (backslashes - ones)) & high_bits) == 0;
+}
+
 static size_t
 plain_run(struct hs_span text, size_t at)
 {
+    for (uint64_t eight; text.len - at >= sizeof eight; at += sizeof eight) {
+        memcpy(&eight, text.data + at, sizeof eight);
+        if (!are_eight_plain(eight))
+            break;
+    }
     while (at < text.len && is_plain(text.data[at]))
         at++;
     return at;
@@ -80,10 +96,32 @@ put_escape(struct hs_json_writer *writer, uint8_t c)
     put_bytes(writer, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 0xf]}, 6);
 }
 
+/* A string without anything to escape, which nearly all are: at once. */
+static bool
+put_plain_string(struct hs_json_writer *writer, struct hs_span text, struct hs_span close)
+{
+    struct hs_buf *out = writer->out;
+
+    if (writer->code != HSMART_OK || plain_run(text, 0) != text.len ||
+        out->capacity - out->len <= text.len + 1 + close.len)
+        return false;
+    uint8_t *to = out->data + out->len;
+    *to++ = '"';
+    memcpy(to, text.data, text.len);
+    to += text.len;
+    for (size_t i = 0; i < close.len; i++)
+        *to++ = close.data[i];
+    *to = 0;
+    out->len += 1 + text.len + close.len;
+    return true;
+}
+
 /* `close` is the closing quote and what follows it. */
 static void
-put_string(struct hs_json_writer *writer, struct hs_span text, const char *close)
+put_string(struct hs_json_writer *writer, struct hs_span text, struct hs_span close)
 {
+    if (text.len > 0 && put_plain_string(writer, text, close))
+        return;
     put_bytes(writer, "\"", 1);
     for (size_t at = 0; at < text.len;) {
         size_t end = plain_run(text, at);
@@ -104,7 +142,7 @@ put_string(struct hs_json_writer *writer, struct hs_span text, const char *close
         }
         at = end;
     }
-    put(writer, hs_span_str(close));
+    put(writer, close);
 }
 
 /* ---- Objects and arrays ---- */
@@ -166,7 +204,7 @@ void
 hs_json_name(struct hs_json_writer *writer, const char *name)
 {
     put_separator(writer);
-    put_string(writer, hs_span_str(name), writer->indent ? "\": " : "\":");
+    put_string(writer, hs_span_str(name), (struct hs_span){(const uint8_t *)"\": ", writer->indent ? 3 : 2});
     writer->after_name = true;
 }
 
@@ -183,7 +221,7 @@ void
 hs_json_put_span(struct hs_json_writer *writer, struct hs_span text)
 {
     put_separator(writer);
-    put_string(writer, text, "\"");
+    put_string(writer, text, (struct hs_span){(const uint8_t *)"\"", 1});
 }
 
 void

@@ -350,6 +350,37 @@ a_string_is_written_and_reads_back_the_same(void **state)
     hs_buf_clear(&out);
 }
 
+/* Strings are looked at eight bytes at a time: none may be overlooked, wherever it stands, with room in the buffer
+ * and without. */
+static void
+every_character_at_every_place_survives(void **state)
+{
+    char text[20];
+
+    (void)state;
+    for (unsigned c = 1; c < 0x80; c++) {
+        for (size_t at = 0; at < sizeof text - 1; at++) {
+            struct hs_buf with_room = {0}, without = {0};
+            memset(text, 'x', sizeof text - 1);
+            text[sizeof text - 1] = '\0';
+            text[at] = (char)c;
+            assert_int_equal(hs_buf_reserve(&with_room, 200, NULL), HSMART_OK);
+            struct hs_buf *const outs[] = {&with_room, &without};
+            for (size_t i = 0; i < HS_ARRAY_LEN(outs); i++) {
+                struct hs_json_writer writer = {.out = outs[i]};
+                struct hs_json_doc doc = {0};
+                hs_json_put_text(&writer, text);
+                assert_int_equal(hs_json_writer_finish(&writer, NULL), HSMART_OK);
+                assert_int_equal(hs_json_parse(hs_span_buf(outs[i]), &doc, NULL), HSMART_OK);
+                assert_string_equal(hs_json_text(doc.root), text);
+                hs_json_doc_clear(&doc);
+            }
+            hs_buf_clear(&with_room);
+            hs_buf_clear(&without);
+        }
+    }
+}
+
 static void
 put_sample(struct hs_json_writer *writer)
 {
@@ -469,6 +500,7 @@ main(void)
     ADD_TEST(&rows, members_are_written_in_the_order_they_are_put);
     ADD_TEST(&rows, indented_json_has_two_spaces_a_level);
     ADD_TEST(&rows, what_is_left_open_is_a_defect);
+    ADD_TEST(&rows, every_character_at_every_place_survives);
     ADD_TEST(&rows, the_first_failure_is_kept);
     return rows_run("json", &rows);
 }
