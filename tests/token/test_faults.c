@@ -967,6 +967,90 @@ a_child_of_a_module_that_forgets_everything(void **state)
     a_forked_child(*state, "library.reset_on_fork = true");
 }
 
+/* ---- Crashes ---- */
+
+static struct crash {
+    const char *name, *rules;
+    enum hsmart_code next_start;
+} crash_rows[] = {
+    {"in C_Initialize", "C_Initialize 1 crash", HSMART_OK},
+    {"in C_OpenSession", "C_OpenSession 1 crash", HSMART_OK},
+    {"between the guard's note and the try", "C_Login 1 crash", HSMART_PIN_GUARDED},
+    {"right after the try", "C_Login 1 crashafter", HSMART_PIN_GUARDED},
+    {"in the search", "C_FindObjects 1 crash", HSMART_OK},
+    {"in C_SignInit", "C_SignInit 1 crash", HSMART_OK},
+    {"in C_Sign", "C_Sign 1 crash", HSMART_OK},
+    {"right after C_Sign", "C_Sign 1 crashafter", HSMART_OK},
+};
+
+/* The module takes the process with it: only the next start can tell that all is well. */
+static void
+a_module_that_crashes(void **state)
+{
+    const struct crash *row = *state;
+    hsmart_err err = {0};
+    int status = 0;
+
+    fault_token_close(&fault);
+    fault_rules("%s", row->rules);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        _exit(fault_token_open(&fault, &err) == HSMART_OK ? (int)fault_token_try(&fault, &err) : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    fault_none();
+    enum hsmart_code code = fault_token_open(&fault, &err);
+    if (code != row->next_start || (code == HSMART_PIN_GUARDED && strstr(err.text, "no recorded end") == NULL))
+        fail_msg("%s: %s", hsmart_code_name(code), err.text);
+    if (code != HSMART_OK) {
+        assert_int_equal(fault_calls("C_Login"), 0);
+        assert_int_equal(hsmart_token_unlock_guard(&fault.options, NULL), HSMART_OK);
+        must_open();
+    }
+    fault_token_must_sign(&fault);
+}
+
+/* Whenever it happens, the next start works, or says that it needs a word; the PIN is right, so it is never blamed. */
+static void
+a_process_killed_at_any_moment_leaves_no_wrong_word(void **state)
+{
+    unsigned guarded = 0;
+
+    (void)state;
+    fault_token_close(&fault);
+    fault_none();
+    for (unsigned i = 0; i < 40; i++) {
+        hsmart_err err = {0};
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            /* Without the real C_Login: SoftHSM2 2.6.1 loses the whole token when it is killed while it rewrites it. */
+            fault_rules("C_Login * rv=0");
+            while (hsmart_token_open(&fault.options, &fault.token, &err) == HSMART_OK)
+                fault_token_close(&fault);
+            _exit(1);
+        }
+        hs_clock_sleep_ms(1 + i % 20);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        enum hsmart_code code = fault_token_open(&fault, &err);
+        if (code == HSMART_PIN_GUARDED) {
+            guarded++;
+            assert_non_null(strstr(err.text, "no recorded end"));
+            assert_int_equal(hsmart_token_unlock_guard(&fault.options, NULL), HSMART_OK);
+            must_open();
+        } else if (code != HSMART_OK) {
+            fail_msg("round %u: %s: %s", i, hsmart_code_name(code), err.text);
+        }
+        fault_token_must_sign(&fault);
+        fault_token_close(&fault);
+    }
+    print_message("killed 40 times: %u times in the middle of a try\n", guarded);
+}
+
 static void
 a_program_started_meanwhile_does_not_disturb(void **state)
 {
@@ -1049,5 +1133,7 @@ main(int argc, char **argv)
     ADD_TABLE(a_child_of_a_module_that_shares_everything, forked_rows);
     ADD_TABLE(a_child_of_a_module_that_forgets_everything, forked_rows);
     ADD(a_program_started_meanwhile_does_not_disturb);
+    ADD_TABLE_ON(make_ec, a_module_that_crashes, crash_rows);
+    ADD(a_process_killed_at_any_moment_leaves_no_wrong_word);
     return _cmocka_run_group_tests("faults", tests, test_count, NULL, NULL);
 }

@@ -5,6 +5,20 @@ foreach(token softhsm2 nss opencryptoki tpm2 p11kit-server p11kit-proxy spy)
   hs_script_test(matrix ${token} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/token/matrix $<TARGET_FILE:test_matrix> ${token})
 endforeach()
 
+# Servers and devices that die, freeze and come back.
+add_executable(test_outages ${CMAKE_CURRENT_SOURCE_DIR}/token/test_outages.c)
+target_link_libraries(test_outages PRIVATE hs_api PkgConfig::CMOCKA hs_warnings)
+foreach(token p11kit-server tpm2)
+  hs_script_test(outages ${token} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/token/matrix $<TARGET_FILE:test_outages> ${token})
+endforeach()
+
+# A wrong PIN, and 50 starts with it, on tokens that lock after three.
+foreach(token softhsm2 opencryptoki tpm2)
+  hs_script_test(wrong-pin ${token} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/token/matrix
+                                            ${CMAKE_CURRENT_SOURCE_DIR}/token/wrong-pin ${token})
+endforeach()
+set_property(TEST wrong-pin.tpm2 APPEND PROPERTY ENVIRONMENT P11_TPM_MAXTRIES=3)
+
 # One-shot processes that start together on one SoftHSM2 token: tests/token/one_shots.c.
 add_executable(one_shots ${CMAKE_CURRENT_SOURCE_DIR}/token/one_shots.c)
 target_link_libraries(one_shots PRIVATE hs_test_support hs_pkcs11 hs_base PkgConfig::CMOCKA hs_warnings)

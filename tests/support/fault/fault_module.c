@@ -544,6 +544,8 @@ broken_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len, CK_BY
     if (plan.actions & DO_RV)
         return plan.rv;
     CK_RV rv = REAL(C_Sign(session, data, data_len, signature, len));
+    if (plan.actions & DO_CRASH_AFTER)
+        abort();
     if (rv == CKR_OK && signature != NULL)
         spoil_signature(&plan, signature, len);
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
