@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* realpath */
 /* hsmart-sandbox: a local SMART server for tests of clients, as strict as the strictest. */
 #include <errno.h>
 #include <limits.h>
