@@ -77,6 +77,21 @@ names_twice(const char *text)
     return false;
 }
 
+/* p11-kit takes a value that begins with a zero byte for none at all, and then any token matches. */
+static bool
+has_void_value(const char *text)
+{
+    static const char *const names[] = {"token=%00", "serial=%00", "manufacturer=%00", "model=%00"};
+
+    for (const char *at = text + strcspn(text, ":"); *at != 0 && *at != '?'; at += strcspn(at, ";?")) {
+        at++;
+        for (size_t i = 0; i < HS_ARRAY_LEN(names); i++)
+            if (strncmp(at, names[i], strlen(names[i])) == 0)
+                return true;
+    }
+    return false;
+}
+
 enum hsmart_code
 hs_p11_uri_parse(const char *text, struct hs_p11_uri **out_uri, hsmart_err *err)
 {
@@ -99,7 +114,14 @@ hs_p11_uri_parse(const char *text, struct hs_p11_uri **out_uri, hsmart_err *err)
         goto out;
     }
     if (p11_kit_uri_any_unrecognized(uri->uri)) {
-        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%.*s\" has an attribute that RFC 7512 does not know",
+        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%.*s\" has an attribute that RFC 7512 does not know, or a "
+                          "value longer than any token's", tellable_len(text), text);
+        hs_err_hint(err, "the attributes are token, serial, manufacturer, model, slot-id, object, id and type; a token's "
+                         "label has at most 32 bytes, its serial number 16");
+        goto out;
+    }
+    if (text != NULL && has_void_value(text)) {
+        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%.*s\" names a token by a zero byte",
                           tellable_len(text), text);
         goto out;
     }
