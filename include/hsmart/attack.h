@@ -19,7 +19,7 @@ HSMART_API const char *hsmart_attack_outcome_words(enum hsmart_attack_outcome ou
 
 /* One thing that was tried. Strings belong to the report. */
 typedef struct hsmart_attack_attempt {
-    const char *name;   /* "wrap with a key of our own by CKM_AES_KEY_WRAP_PAD" */
+    const char *name; /* "wrap with a key of our own by CKM_AES_KEY_WRAP_PAD" */
     enum hsmart_attack_outcome outcome;
     const char *answer; /* what the token said: "CKR_KEY_UNEXTRACTABLE" */
     const char *words;  /* a sentence for people where the answer alone does not tell; "" otherwise */

@@ -8,6 +8,7 @@
 #define HSMART_HSMART_H
 
 #include <hsmart/attack.h>
+#include <hsmart/certificate.h>
 #include <hsmart/client.h>
 #include <hsmart/error.h>
 #include <hsmart/key.h>

@@ -39,6 +39,8 @@ function(hs_fault_program name)
   target_link_libraries(test_${name} PRIVATE hs_fault_token hs_warnings)
 endfunction()
 
+hs_fault_program(certificate)
+hs_script_test(token certificate COMMAND test_certificate)
 hs_fault_program(fault_codes)
 foreach(operation sign find open)
   hs_script_test(token fault-codes-${operation} COMMAND test_fault_codes ${operation})

@@ -1,5 +1,8 @@
-/* hsmart-key export: public halves as JWK, JWKS or PEM. There is no private counterpart to any call made here. */
+/* hsmart-key export: public halves as JWK, JWKS or PEM, certificates and requests for them. There is no private
+ * counterpart to any call made here. */
 #include <string.h>
+
+#include <hsmart/certificate.h>
 
 #include <hsmart/signer.h>
 
@@ -10,17 +13,20 @@
 #include "verbs.h"
 
 #define PUBLIC_FILE_MODE 0644U
+#define FORMAT_NAMES "jwk, jwks, pem, csr or x509"
 
 struct export_options {
     struct cli_common common;
-    const char *format, *out, *kid, *alg, *allow_extractable;
-    struct cli_list key_uris;
+    const char *format, *out, *kid, *alg, *allow_extractable, *subject;
+    struct cli_list key_uris, names;
+    struct cli_number days;
     bool all;
 };
 
 static const struct cli_option export_only_options[] = {
     {"format", 0, "FORMAT", CLI_TEXT, offsetof(struct export_options, format),
-     "jwk (one key), jwks (a set, for registration) or pem (one key); required", 0, 0},
+     "jwk (one key), jwks (a set, for registration), pem (one key), csr (a certificate request) or x509 (a self-signed "
+     "certificate); required", 0, 0},
     {"out", 'o', "FILE", CLI_TEXT, offsetof(struct export_options, out),
      "write to FILE, which is replaced whole (mode 0644); default: standard output", 0, 0},
     {"kid", 0, "KID", CLI_TEXT, offsetof(struct export_options, kid), "default: the RFC 7638 thumbprint", 0, 0},
@@ -34,6 +40,16 @@ static const struct cli_option export_only_options[] = {
      "export the key of this label although the token would give its private half away", 0, 0},
 };
 static const struct cli_group export_group = CLI_GROUP("Export", export_only_options);
+
+static const struct cli_option certificate_options[] = {
+    {"subject", 0, "NAME", CLI_TEXT, offsetof(struct export_options, subject),
+     "the subject (RFC 4514), as \"CN=app.example,O=Clinic,C=DE\"; required for csr and x509", 0, 0},
+    {"san", 0, "NAME", CLI_LIST, offsetof(struct export_options, names),
+     "a subject alternative name: URI:…, DNS:…, email:… or IP:…; may be given several times", 0, 0},
+    {"days", 0, "N", CLI_NUMBER, offsetof(struct export_options, days),
+     "how long an x509 is valid, from now; default: 365", 1, 3650},
+};
+static const struct cli_group certificate_group = CLI_GROUP("Certificates (csr, x509)", certificate_options);
 
 /* The keys to write, in the order they were asked for. */
 struct selection {
@@ -185,13 +201,15 @@ format_jwks(const struct selection *selection, const hsmart_jwk_options *options
 
 static const struct format {
     const char *name;
-    bool takes_several, has_kid;
+    bool takes_several, has_kid, is_certificate;
     enum hsmart_code (*format)(const struct selection *selection, const hsmart_jwk_options *options,
                                struct hs_buf *out, hsmart_err *err);
 } formats[] = {
-    {"jwk", false, true, format_jwk},
-    {"jwks", true, true, format_jwks},
-    {"pem", false, false, format_pem},
+    {"jwk", false, true, false, format_jwk},
+    {"jwks", true, true, false, format_jwks},
+    {"pem", false, false, false, format_pem},
+    {"csr", false, false, true, NULL}, /* libp11 makes these two, alone on the slot: `export_certificate` */
+    {"x509", false, false, true, NULL},
 };
 
 static const struct format *
@@ -218,10 +236,9 @@ check_words(const struct export_options *own, const struct format *format, hsmar
     if (code != HSMART_OK)
         return code;
     if (own->format == NULL)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--format is required: jwk, jwks or pem");
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--format is required: " FORMAT_NAMES);
     if (format == NULL)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--format is \"%s\", but must be jwk, jwks or pem",
-                          own->format);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--format is \"%s\", but must be " FORMAT_NAMES, own->format);
     if (own->all && (own->key_uris.count > 0 || own->common.key != NULL))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--all and %s contradict each other",
                           own->common.key != NULL ? "--key" : "--key-uri");
@@ -234,9 +251,21 @@ check_words(const struct export_options *own, const struct format *format, hsmar
     if (several && (own->kid != NULL || own->alg != NULL || own->allow_extractable != NULL))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--%s is for one key, and several are exported",
                           own->kid != NULL ? "kid" : own->alg != NULL ? "alg" : "allow-extractable");
-    if ((own->kid != NULL || own->alg != NULL) && !format->has_kid)
+    if ((own->kid != NULL && !format->has_kid) || (own->alg != NULL && !format->has_kid && !format->is_certificate))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s has no place for --%s", format->name,
                           own->kid != NULL ? "kid" : "alg");
+    if (!format->is_certificate && (own->subject != NULL || own->names.count > 0 || own->days.is_given))
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s has no place for --%s", format->name,
+                          own->subject != NULL     ? "subject"
+                          : own->names.count > 0 ? "san"
+                                                   : "days");
+    if (own->days.is_given && strcmp(format->name, "csr") == 0)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "a request has no place for --days: who issues decides");
+    if (format->is_certificate && own->subject == NULL) {
+        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s needs --subject", format->name);
+        hs_err_hint(err, "for example --subject CN=app.example,O=Clinic,C=DE");
+        return HSMART_INVALID_ARGUMENT;
+    }
     return HSMART_OK;
 }
 
@@ -249,6 +278,62 @@ resolve(const struct export_options *own, struct target *out_target, hsmart_err 
     if (own->key_uris.count > 0)
         common.key_uri = own->key_uris.items[0];
     return target_resolve(&common, TARGET_LOGIN, out_target, err);
+}
+
+/* A permission by label is held against the key before libp11 gets it. */
+static enum hsmart_code
+check_permission(const struct export_options *own, struct target *target, hsmart_err *err)
+{
+    hsmart_key *key = NULL;
+    enum hsmart_code code = target_open_key(target, &key, err);
+
+    if (code == HSMART_OK)
+        code = target_check_allowed(own->allow_extractable, key, err);
+    hsmart_key_free(key);
+    hsmart_token_close(target->opened);
+    target->opened = NULL;
+    return code;
+}
+
+static enum hsmart_code
+export_certificate(const struct export_options *own, struct target *target, struct hs_buf *out, hsmart_err *err)
+{
+    const hsmart_certificate_options options = {
+        .self_signed = strcmp(own->format, "x509") == 0,
+        .subject = own->subject,
+        .names = own->names.items,
+        .name_count = own->names.count,
+        .days = own->days.is_given ? (unsigned)own->days.value : 0,
+    };
+    hsmart_signer_options signer = target->signer;
+    char *pem = NULL;
+    enum hsmart_code code = HSMART_OK;
+
+    if (own->alg != NULL)
+        signer.alg = own->alg;
+    if (own->allow_extractable != NULL) {
+        signer.allow_extractable = true;
+        code = check_permission(own, target, err);
+    }
+    if (code == HSMART_OK)
+        code = hsmart_certificate_make(&target->token, target->key_uri, &signer, &options, &pem, err);
+    if (code == HSMART_OK)
+        code = hs_buf_append_str(out, pem, err);
+    hsmart_string_free(pem);
+    return code;
+}
+
+static enum hsmart_code
+export_keys(const struct export_options *own, const struct format *format, struct target *target,
+            struct selection *selection, struct hs_buf *out, hsmart_err *err)
+{
+    const hsmart_jwk_options options = {.kid = own->kid != NULL ? own->kid : target->signer.kid,
+                                        .alg = own->alg != NULL ? own->alg : target->signer.alg};
+    enum hsmart_code code = target_open(target, err);
+
+    if (code == HSMART_OK)
+        code = own->all ? select_all(target, selection, err) : select_named(own, target, selection, err);
+    return code == HSMART_OK ? format->format(selection, &options, out, err) : code;
 }
 
 static enum hsmart_code
@@ -267,18 +352,15 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         code = output_check(own->out, err);
     if (code == HSMART_OK)
         code = resolve(own, &target, err);
-    if (code == HSMART_OK)
-        code = target_open(&target, err);
-    if (code == HSMART_OK)
-        code = own->all ? select_all(&target, &selection, err) : select_named(own, &target, &selection, err);
     if (code != HSMART_OK)
         goto out;
-    const hsmart_jwk_options jwk_options = {.kid = own->kid != NULL ? own->kid : target.signer.kid,
-                                            .alg = own->alg != NULL ? own->alg : target.signer.alg};
-    code = format->format(&selection, &jwk_options, &answer, err);
+    code = format->is_certificate ? export_certificate(own, &target, &answer, err)
+                                  : export_keys(own, format, &target, &selection, &answer, err);
     if (code == HSMART_OK)
         code = output_write(own->out, PUBLIC_FILE_MODE, hs_span_buf(&answer), err);
-    if (code == HSMART_OK && own->out != NULL)
+    if (code == HSMART_OK && own->out != NULL && format->is_certificate)
+        report_note("wrote the %s to \"%s\"", strcmp(format->name, "x509") == 0 ? "certificate" : "request", own->out);
+    else if (code == HSMART_OK && own->out != NULL)
         report_note("wrote %zu public %s to \"%s\"", selection.count, selection.count == 1 ? "key" : "keys", own->out);
 out:
     hs_buf_clear(&answer);
@@ -289,9 +371,10 @@ out:
 
 const struct cli_verb verb_export = {
     .name = "export",
-    .summary = "Writes public keys for registration: JWK, JWKS or PEM. Never anything private.",
+    .summary = "Writes public keys for registration: JWK, JWKS, PEM, certificate (request). Never anything private.",
     .options_size = sizeof(struct export_options),
-    .groups = {&export_group, &cli_group_token, &cli_group_quiet},
-    .example = "  hsmart-key export --format jwks --all --out jwks.json --token prod\n",
+    .groups = {&export_group, &certificate_group, &cli_group_token, &cli_group_quiet},
+    .example = "  hsmart-key export --format jwks --all --out jwks.json --token prod\n"
+               "  hsmart-key export --format csr --key ehr-2026 --subject CN=app.example,O=Clinic,C=DE --out app.csr\n",
     .run = run,
 };

@@ -28,6 +28,7 @@
  *   length=N      C_Sign, with rv=0: a signature of this many bytes is said to be there
  *   chance=N      the rule only applies to one call in N, by a seeded generator
  *   seed=N        starts that generator
+ *   child         the rule only applies in a process that was forked after the rules were set
  * "#" starts a comment. A line that is not understood aborts: a test whose fault never happens proves nothing. */
 #define _GNU_SOURCE
 #include "fault.h"
@@ -66,6 +67,7 @@ enum action_bits {
     DO_LIMIT = 1 << 14,
     DO_CRASH_AFTER = 1 << 15,
     DO_LENGTH = 1 << 16,
+    DO_IN_CHILD = 1 << 17,
 };
 
 struct rule {
@@ -89,6 +91,7 @@ static size_t rule_count;
 static struct timespec rules_changed;
 static off_t rules_size = -1;
 static ino_t rules_inode;
+static pid_t rules_owner;
 static bool rules_are_set; /* by hs_fault_set_rules: no file is read any more */
 static atomic_long open_sessions;
 static uint64_t generator = 1;
@@ -141,7 +144,8 @@ parse_action(const char *word, struct rule *rule)
         unsigned bit;
     } flags[] = {{"crash", DO_CRASH}, {"logout", DO_LOGOUT},     {"closeall", DO_CLOSEALL},
                  {"flip", DO_FLIP},   {"zero", DO_ZERO},         {"short", DO_SHORT},
-                 {"long", DO_LONG},   {"rawpoint", DO_RAWPOINT}, {"crashafter", DO_CRASH_AFTER}};
+                 {"long", DO_LONG},   {"rawpoint", DO_RAWPOINT}, {"crashafter", DO_CRASH_AFTER},
+                 {"child", DO_IN_CHILD}};
     const struct {
         const char *prefix;
         unsigned bit;
@@ -237,6 +241,7 @@ hs_fault_set_rules(const char *text)
     strcpy(copy, text);
     pthread_mutex_lock(&lock);
     rules_are_set = true;
+    rules_owner = getpid();
     rule_count = 0;
     memset(counters, 0, sizeof counters);
     for (char *line = strtok_r(copy, "\n;", &rest); line != NULL; line = strtok_r(NULL, "\n;", &rest))
@@ -309,7 +314,8 @@ plan_call(const char *function)
     unsigned long call = count_call(function);
     for (size_t i = 0; i < rule_count; i++) {
         const struct rule *rule = &rules[i];
-        if (strcmp(rule->function, function) != 0 || call < rule->first || call > rule->last || !chance_strikes(rule))
+        if (strcmp(rule->function, function) != 0 || call < rule->first || call > rule->last || !chance_strikes(rule) ||
+            ((rule->actions & DO_IN_CHILD) && getpid() == rules_owner))
             continue;
         plan.actions |= rule->actions;
         if (rule->actions & (DO_RV | DO_AFTER))
