@@ -310,6 +310,7 @@ check_options(struct hs_backend *backend, hsmart_err *err)
 {
     struct hs_backend_options *options = &backend->options;
     struct hs_buf ignored = {0};
+    const char *audience = NULL;
     enum hsmart_code code = HSMART_OK;
 
     if (options->auth.client_id == NULL || options->auth.client_id[0] == 0)
@@ -323,9 +324,9 @@ check_options(struct hs_backend *backend, hsmart_err *err)
     if (code == HSMART_OK && options->token_endpoint != NULL &&
         hs_token_endpoint_check(options->token_endpoint, err) != HSMART_OK)
         code = hs_err_wrap(err, HSMART_INVALID_ARGUMENT, "the configuration");
-    if (code == HSMART_OK && options->server.audience == HS_AUDIENCE_LITERAL && options->audience == NULL &&
-        options->auth.method == HS_AUTH_PRIVATE_KEY_JWT)
-        code = hs_err_set(err, HSMART_CONFIG_INVALID, "%s needs an audience of its own: set it", options->server.title);
+    if (code == HSMART_OK && options->auth.method == HS_AUTH_PRIVATE_KEY_JWT &&
+        options->server.audience == HS_AUDIENCE_LITERAL)
+        code = hs_assertion_audience(&options->server, options->audience, NULL, NULL, &audience, err);
     if (code == HSMART_OK)
         code = hs_scope_choose(&options->server, options->scope, &backend->scope, err);
     if (code == HSMART_OK)
