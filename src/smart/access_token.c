@@ -121,6 +121,7 @@ adopt_cached(struct hs_access_token_keeper *keeper)
 {
     struct hs_cached_access_token cached = {0};
     hsmart_err reason = {0};
+    int64_t at_s = now_s(keeper);
 
     if (keeper->config.cache == NULL)
         return;
@@ -131,7 +132,7 @@ adopt_cached(struct hs_access_token_keeper *keeper)
     (void)pthread_mutex_lock(&keeper->state);
     if (cached.busy_until_s > keeper->busy_until_s)
         keeper->busy_until_s = cached.busy_until_s;
-    if (cached.access_token.value.len > 0 && cached.access_token.expires_at_s > keeper->current.expires_at_s &&
+    if (hs_access_token_remaining_s(&cached.access_token, at_s) > hs_access_token_remaining_s(&keeper->current, at_s) &&
         !hs_span_equal(hs_span_buf(&cached.access_token.value), hs_span_buf(&keeper->rejected))) {
         hs_access_token_clear(&keeper->current);
         keeper->current = cached.access_token;

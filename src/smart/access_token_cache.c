@@ -50,20 +50,34 @@ hs_cached_access_token_clear(struct hs_cached_access_token *cached)
 
 /* ---- The file: one JSON object ---- */
 
+/* Times that make sense: a file may be damaged, and a clock may have been anywhere. */
+static bool
+has_sound_times(int64_t sent_at_s, int64_t expires_at_s)
+{
+    return sent_at_s > 0 && expires_at_s >= sent_at_s && expires_at_s - sent_at_s <= HS_ACCESS_TOKEN_LIFE_MAX_S;
+}
+
 static enum hsmart_code
-parse(struct hs_span text, struct hs_cached_access_token *out_cached, hsmart_err *err)
+parse(const struct hs_access_token_cache *cache, struct hs_span text, struct hs_cached_access_token *out_cached,
+      hsmart_err *err)
 {
     struct hs_json_doc doc = {0};
     struct hs_cached_access_token cached = {0};
     struct hs_access_token *access_token = &cached.access_token;
     enum hsmart_code code = HSMART_OK;
 
-    if (hs_json_parse(text, &doc, NULL) != HSMART_OK || hs_json_integer(hs_json_member(doc.root, "format")) != FORMAT)
+    /* A file that was copied from another client's is not for this one. */
+    if (hs_json_parse(text, &doc, NULL) != HSMART_OK || hs_json_integer(hs_json_member(doc.root, "format")) != FORMAT ||
+        !hs_span_equal_str(hs_json_string(hs_json_member(doc.root, "name")), cache->name))
         goto out;
     cached.busy_until_s = hs_json_integer(hs_json_member(doc.root, "busy_until"));
-    if (hs_is_b64token(hs_json_string(hs_json_member(doc.root, "access_token")))) {
-        access_token->sent_at_s = hs_json_integer(hs_json_member(doc.root, "sent_at"));
-        access_token->expires_at_s = hs_json_integer(hs_json_member(doc.root, "expires_at"));
+    if (cached.busy_until_s < 0)
+        cached.busy_until_s = 0;
+    access_token->sent_at_s = hs_json_integer(hs_json_member(doc.root, "sent_at"));
+    access_token->expires_at_s = hs_json_integer(hs_json_member(doc.root, "expires_at"));
+    if (!has_sound_times(access_token->sent_at_s, access_token->expires_at_s)) {
+        access_token->sent_at_s = access_token->expires_at_s = 0;
+    } else if (hs_is_b64token(hs_json_string(hs_json_member(doc.root, "access_token")))) {
         code = hs_buf_append(&access_token->value, hs_json_string(hs_json_member(doc.root, "access_token")), err);
         if (code == HSMART_OK)
             code = hs_buf_append(&access_token->refresh_token,
@@ -84,13 +98,15 @@ out:
 }
 
 static enum hsmart_code
-format(const struct hs_cached_access_token *cached, struct hs_buf *out, hsmart_err *err)
+format(const struct hs_access_token_cache *cache, const struct hs_cached_access_token *cached, struct hs_buf *out,
+       hsmart_err *err)
 {
     const struct hs_access_token *access_token = &cached->access_token;
     struct hs_json_writer writer = {.out = out};
 
     hs_json_begin_object(&writer);
     hs_json_member_integer(&writer, "format", FORMAT);
+    hs_json_member_text(&writer, "name", cache->name);
     if (access_token->value.len > 0) {
         hs_json_name(&writer, "access_token");
         hs_json_put_span(&writer, hs_span_buf(&access_token->value));
@@ -118,7 +134,7 @@ hs_access_token_cache_load(const struct hs_access_token_cache *cache, struct hs_
     enum hsmart_code code = hs_private_directory_load(&cache->directory, cache->name, FILE_MAX_LEN, &text, err);
 
     if (code == HSMART_OK && text.len > 0)
-        code = parse(hs_span_buf(&text), &cached, err);
+        code = parse(cache, hs_span_buf(&text), &cached, err);
     if (code == HSMART_OK) {
         hs_cached_access_token_clear(out_cached);
         *out_cached = cached;
@@ -132,7 +148,7 @@ hs_access_token_cache_save(const struct hs_access_token_cache *cache, const stru
                            hsmart_err *err)
 {
     struct hs_buf text = {0};
-    enum hsmart_code code = format(cached, &text, err);
+    enum hsmart_code code = format(cache, cached, &text, err);
 
     if (code == HSMART_OK)
         code = hs_private_directory_save(&cache->directory, cache->name, hs_span_buf(&text), err);

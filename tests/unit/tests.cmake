@@ -39,3 +39,4 @@ hs_unit_test(token_request USES smart SOURCES support/fake_exchange.c support/so
 hs_unit_test(token_response USES smart SOURCES support/fake_exchange.c)
 hs_unit_test(words USES ceremony base)
 hs_unit_test(plan USES ceremony keys jose codec base)
+hs_unit_test(access_token USES smart)
