@@ -64,7 +64,7 @@ const struct hs_oauth_cause hs_oauth_causes[] = {
     {"enabled",
      "client_credentials is not enabled for this client, though the server may advertise it",
      "ask the server's operator to enable backend (system) access for this client id",
-     "unauthorized|not enabled|not allowed"},
+     "not enabled|not allowed|not permitted"},
     {"grant",
      "the server knows no client_credentials grant at this URL",
      "look at grant_types_supported: hsmart discover",
