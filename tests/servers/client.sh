@@ -9,7 +9,9 @@ command -v softhsm2-util >/dev/null || { echo "needs SoftHSM2 (package softhsm2)
 work=$(mktemp -d)
 # shellcheck disable=SC2317 # the trap calls it
 cleanup() {
-    [ ! -d "$work/faults" ] || "$here/faults.sh" "$work/faults" down
+    for name in faults oidc nginx-jwks; do
+        [ ! -d "$work/$name" ] || "$here/$name.sh" "$work/$name" down
+    done
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -19,14 +21,23 @@ eval "$lines"
 lines=$("$here/faults.sh" "$work/faults") || exit $?
 eval "$lines"
 
+# What cannot be had here makes the rows that need it skip.
+command -v curl >/dev/null || echo "# no curl here: some rows are skipped"
+if lines=$("$here/oidc.sh" "$work/oidc"); then
+    eval "$lines"
+fi
+if lines=$("$here/nginx-jwks.sh" "$work/nginx-jwks"); then
+    eval "$lines"
+fi
+
 # ---- Keys ----
 
 for CLIENT_MODULE in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so; do
     [ ! -e "$CLIENT_MODULE" ] || break
 done
-mkdir "$work/tokens" "$work/run" "$work/home"
+mkdir "$work/tokens" "$work/run" "$work/home" "$work/scratch"
 export CLIENT_MODULE CLIENT_PIN_SOURCE=file:$work/pin SOFTHSM2_CONF=$work/softhsm2.conf XDG_STATE_HOME=$work/home
-export HOME=$work/home XDG_RUNTIME_DIR=$work/run
+export HOME=$work/home CLIENT_SCRATCH=$work/scratch XDG_RUNTIME_DIR=$work/run
 printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$work/tokens" >"$SOFTHSM2_CONF"
 echo 648219 >"$work/pin"
 softhsm2-util --module "$CLIENT_MODULE" --init-token --free --label client --so-pin 12345678 --pin 648219 >/dev/null
@@ -55,6 +66,9 @@ is() { # is NAME WANTED FOUND
         status=1
     fi
 }
+if [ -n "${OIDC_LOG:-}" ]; then
+    is "the secret of a registration is for its owner only" '' "$(find "$work/scratch" -type f ! -perm 600)"
+fi
 is "no request breaks a rule" '' "$(requests endpoint!=tls problems --show problems | grep -v '^\[\]$' | head -5)"
 is "nobody goes to the other origin" 0 "$(requests listener=other)"
 is "no assertion is sent twice" '' "$(requests endpoint=token assertion --show assertion.claims.jti | sort | uniq -d)"

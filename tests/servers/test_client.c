@@ -390,11 +390,332 @@ a_fault_is_told(void **state)
     assert_clean(log_text);
 }
 
+/* ---- The whole way, at a certified OAuth server ---- */
+
+static void
+must(enum hsmart_code code, const hsmart_err *err)
+{
+    if (code != HSMART_OK)
+        fail_msg("%s: %s (%s)\n%s", hsmart_code_name(code), err->text, err->hint, log_text);
+}
+
+/* One or both of the public keys as a JWK Set; released with `hsmart_string_free`. */
+static char *
+jwks_of(bool with_rsa, bool with_ec)
+{
+    hsmart_jwks *jwks = NULL;
+    char *json = NULL;
+    hsmart_err err = {0};
+
+    must(hsmart_jwks_new(&jwks, &err), &err);
+    if (with_rsa)
+        must(hsmart_jwks_add(jwks, rsa_key, NULL, &err), &err);
+    if (with_ec)
+        must(hsmart_jwks_add(jwks, ec_key, NULL, &err), &err);
+    must(hsmart_jwks_format(jwks, &json, &err), &err);
+    hsmart_jwks_free(jwks);
+    return json;
+}
+
+/* Puts a JWK Set where nginx serves it. */
+static void
+publish(bool with_rsa, bool with_ec)
+{
+    char path[512];
+    char *json = jwks_of(with_rsa, with_ec);
+
+    (void)snprintf(path, sizeof path, "%s/jwks.json", server("JWKS_ROOT"));
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(json, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    hsmart_string_free(json);
+}
+
+static void
+control(const char *what)
+{
+    char command[1024];
+
+    (void)snprintf(command, sizeof command, "curl -sf --max-time 30 --cacert '%s' -X POST '%s/%s' >/dev/null",
+                   server("PKI_CA"), server("OIDC_CONTROL"), what);
+    assert_int_equal(system(command), 0);
+}
+
+/* A path in the directory of this run. Static storage. */
+static const char *
+scratch(const char *name)
+{
+    static char path[512];
+
+    (void)snprintf(path, sizeof path, "%s/%s", server("CLIENT_SCRATCH"), name);
+    return path;
+}
+
+/* Registers, and saves it. */
+static void
+enrol(hsmart_registration_request *request, const char *name)
+{
+    const hsmart_network_options over = network();
+    hsmart_registration *registration = NULL;
+    hsmart_err err = {0};
+
+    request->fhir_base = server("OIDC_FHIR");
+    request->scope = SCOPE;
+    must(hsmart_register(request, &over, &registration, &err), &err);
+    assert_int_equal(registration->has_client_secret, (request->auth & ~(unsigned)HSMART_AUTH_PRIVATE_KEY_JWT) != 0);
+    assert_string_equal(registration->auth_method,
+                        hsmart_auth_name(request->auth != 0 ? request->auth : HSMART_AUTH_PRIVATE_KEY_JWT));
+    must(hsmart_registration_save(registration, scratch(name), &err), &err);
+    hsmart_registration_free(registration);
+}
+
+static hsmart_client_options
+options_for(const char *name, hsmart_signer *signer)
+{
+    return (hsmart_client_options){.fhir_base = server("OIDC_FHIR"),
+                                   .registration_file = scratch(name),
+                                   .scope = SCOPE,
+                                   .signer = signer,
+                                   .no_cache = true,
+                                   .network = network()};
+}
+
+static enum hsmart_code
+count_resources(void *page_arg, unsigned page, const hsmart_fhir_answer *answer, hsmart_err *err)
+{
+    unsigned *count = page_arg;
+
+    (void)page, (void)err;
+    for (const char *at = answer->body; (at = strstr(at, "\"fullUrl\"")) != NULL; at++)
+        ++*count;
+    return HSMART_OK;
+}
+
+/* From an access token to all patients. */
+static void
+assert_reads(const hsmart_client_options *options)
+{
+    hsmart_client *client = NULL;
+    hsmart_fhir_answer *answer = NULL;
+    unsigned count = 0;
+    hsmart_err err = {0};
+
+    must(hsmart_client_new(options, &client, &err), &err);
+    must(hsmart_client_get(client, "Patient/p1", NULL, &answer, &err), &err);
+    assert_non_null(strstr(answer->body, "\"p1\""));
+    assert_null(answer->next_url);
+    must(hsmart_client_get_all(client, "Patient?_count=3", NULL, count_resources, &count, &err), &err);
+    assert_int_equal(count, 7);
+    hsmart_fhir_answer_free(answer);
+    hsmart_client_free(client);
+}
+
+static struct way {
+    const char *name;
+    bool by_url, rsa;
+    enum hsmart_auth auth; /* with a secret when it is one of those */
+    const char *signing_alg;
+} ways[] = {
+    {"RS384, by value", false, true, HSMART_AUTH_DEFAULT, "RS384"},
+    {"ES384, by value", false, false, HSMART_AUTH_DEFAULT, "ES384"},
+    {"RS384, by URL", true, true, HSMART_AUTH_DEFAULT, "RS384"},
+    {"ES384, by URL", true, false, HSMART_AUTH_DEFAULT, "ES384"},
+    {"a secret in HTTP Basic", false, false, HSMART_AUTH_SECRET_BASIC, NULL},
+    {"a secret in the body", false, false, HSMART_AUTH_SECRET_POST, NULL},
+};
+
+static void
+from_registration_to_data(void **state)
+{
+    const struct way *row = *state;
+    bool by_key = row->auth == HSMART_AUTH_DEFAULT;
+    char *jwks = by_key && !row->by_url ? jwks_of(row->rsa, !row->rsa) : NULL;
+    hsmart_registration_request request = {.auth = row->auth, .signing_alg = row->signing_alg, .jwks = jwks};
+
+    log_text[0] = 0;
+    if (row->by_url) {
+        publish(row->rsa, !row->rsa);
+        request.jwks_uri = server("JWKS_URL");
+    }
+    enrol(&request, "way");
+    hsmart_string_free(jwks);
+    const hsmart_client_options options = options_for("way", by_key ? row->rsa ? rsa_signer : ec_signer : NULL);
+    assert_reads(&options);
+    assert_clean(log_text);
+}
+
+/* What is wrong with a client that was registered right, by value and with the EC key. */
+static struct wrong {
+    const char *name;
+    hsmart_client_options own;
+    bool other_key;
+    enum hsmart_code code;
+    const char *text;
+} wrongs[] = {
+    {"another client id", {.client_id = "nobody"}, false, HSMART_SERVER_REFUSED, "401 invalid_client"},
+    {"another key", {0}, true, HSMART_SERVER_REFUSED, "invalid_client"},
+    {"another audience", {.audience = "https://ehr.example/token"}, false, HSMART_SERVER_REFUSED, "aud"},
+    {"another type", {.assertion_type = "at+jwt"}, false, HSMART_SERVER_REFUSED, "invalid_client"},
+    {"a scope that was not registered",
+     {.scope = "system/Observation.rs"},
+     false,
+     HSMART_SERVER_REFUSED,
+     "look at, in this order: scope"},
+    {"a secret instead of a key",
+     {.auth = HSMART_AUTH_SECRET_POST, .secret_source = "exec:echo wrong"},
+     false,
+     HSMART_SERVER_REFUSED,
+     "invalid_client"},
+};
+
+static void
+what_is_wrong_is_told(void **state)
+{
+    const struct wrong *row = *state;
+    char *jwks = jwks_of(false, true);
+    hsmart_registration_request request = {.jwks = jwks, .signing_alg = "ES384"};
+    hsmart_client_options options = row->own;
+    hsmart_client *client = NULL;
+    hsmart_access_token *access_token = NULL;
+    hsmart_err err = {0};
+
+    log_text[0] = 0;
+    enrol(&request, "wrong");
+    hsmart_string_free(jwks);
+    const hsmart_client_options right = options_for("wrong", row->other_key ? rsa_signer : ec_signer);
+    options.fhir_base = right.fhir_base;
+    options.registration_file = right.registration_file;
+    options.signer = right.signer;
+    options.no_cache = true;
+    options.network = right.network;
+    if (options.scope == NULL)
+        options.scope = right.scope;
+    must(hsmart_client_new(&options, &client, &err), &err);
+    enum hsmart_code code = hsmart_client_access_token(client, 0, &access_token, &err);
+    if (code != row->code)
+        fail_msg("%s: %s", hsmart_code_name(code), err.text);
+    assert_has(err.text, row->text);
+    assert_true(err.hint[0] != 0);
+    assert_clean(err.text);
+    assert_clean(log_text);
+    hsmart_client_free(client);
+}
+
+static void
+an_access_token_that_was_revoked_is_renewed(void **state)
+{
+    (void)state;
+    char *jwks = jwks_of(false, true);
+    hsmart_registration_request request = {.jwks = jwks, .signing_alg = "ES384"};
+    hsmart_client *client = NULL;
+    hsmart_access_token *before = NULL, *after = NULL;
+    hsmart_fhir_answer *answer = NULL;
+    hsmart_err err = {0};
+
+    log_text[0] = 0;
+    enrol(&request, "revoked");
+    hsmart_string_free(jwks);
+    const hsmart_client_options options = options_for("revoked", ec_signer);
+    must(hsmart_client_new(&options, &client, &err), &err);
+    must(hsmart_client_access_token(client, 0, &before, &err), &err);
+    control("revoke");
+    must(hsmart_client_get(client, "Patient/p1", NULL, &answer, &err), &err);
+    must(hsmart_client_access_token(client, 0, &after, &err), &err);
+    assert_string_not_equal(before->value, after->value);
+    hsmart_access_token_free(before);
+    hsmart_access_token_free(after);
+    hsmart_fhir_answer_free(answer);
+    hsmart_client_free(client);
+}
+
+static enum hsmart_code
+ask_with(hsmart_signer *signer, hsmart_err *err)
+{
+    const hsmart_client_options options = options_for("rotated", signer);
+    hsmart_client *client = NULL;
+    hsmart_access_token *access_token = NULL;
+
+    *err = (hsmart_err){0};
+    must(hsmart_client_new(&options, &client, err), err);
+    enum hsmart_code code = hsmart_client_access_token(client, 0, &access_token, err);
+    hsmart_access_token_free(access_token);
+    hsmart_client_free(client);
+    return code;
+}
+
+/* Publish the new key beside the old one, wait until the server has read it, sign with it, remove the old one. */
+static void
+a_key_is_rotated(void **state)
+{
+    (void)state;
+    hsmart_registration_request request = {.jwks_uri = server("JWKS_URL")};
+    const hsmart_signer_options unknown = {.kid = "in-no-set"};
+    hsmart_signer *stranger = NULL;
+    hsmart_err err = {0};
+
+    log_text[0] = 0;
+    publish(true, false);
+    control("expire-jwks");
+    enrol(&request, "rotated");
+    must(ask_with(rsa_signer, &err), &err);
+    assert_int_equal(ask_with(ec_signer, &err), HSMART_SERVER_REFUSED); /* not published yet */
+    publish(true, true);
+    control("expire-jwks");
+    must(ask_with(ec_signer, &err), &err);
+    must(ask_with(rsa_signer, &err), &err); /* both are good meanwhile */
+    publish(false, true);
+    control("expire-jwks");
+    must(ask_with(ec_signer, &err), &err);
+    /* This server reads the set again only when a kid is not in its copy. */
+    must(hsmart_signer_new(ec_key, &unknown, &stranger, &err), &err);
+    assert_int_equal(ask_with(stranger, &err), HSMART_SERVER_REFUSED);
+    assert_int_equal(ask_with(rsa_signer, &err), HSMART_SERVER_REFUSED);
+    assert_has(err.text, "kid");
+    hsmart_signer_free(stranger);
+}
+
+static void
+clients_of_a_user_share_an_access_token(void **state)
+{
+    (void)state;
+    char *jwks = jwks_of(false, true), cache[512];
+    hsmart_registration_request request = {.jwks = jwks, .signing_alg = "ES384"};
+    hsmart_client *first = NULL, *second = NULL;
+    hsmart_access_token *one = NULL, *other = NULL, *third = NULL;
+    hsmart_err err = {0};
+
+    log_text[0] = 0;
+    enrol(&request, "shared");
+    hsmart_string_free(jwks);
+    (void)snprintf(cache, sizeof cache, "%s", scratch("cache"));
+    hsmart_client_options options = options_for("shared", ec_signer);
+    options.no_cache = false;
+    options.cache_directory = cache;
+    must(hsmart_client_new(&options, &first, &err), &err);
+    must(hsmart_client_access_token(first, 0, &one, &err), &err);
+    options.network.ca_file = server("PKI_OTHER_CA"); /* no request of this one can succeed */
+    must(hsmart_client_new(&options, &second, &err), &err);
+    must(hsmart_client_access_token(second, 100, &other, &err), &err);
+    assert_string_equal(one->value, other->value);
+    hsmart_client_reject_access_token(second, other->value);
+    assert_int_equal(hsmart_client_access_token(second, 0, &third, &err), HSMART_TLS_FAILED);
+    hsmart_access_token_free(one);
+    hsmart_access_token_free(other);
+    hsmart_client_free(first);
+    hsmart_client_free(second);
+}
+
 int
 main(void)
 {
     static struct rows rows;
 
     ADD_ROWS(&rows, a_fault_is_told, faults);
+    ADD_ROWS(&rows, from_registration_to_data, ways);
+    ADD_ROWS(&rows, what_is_wrong_is_told, wrongs);
+    ADD_TEST(&rows, an_access_token_that_was_revoked_is_renewed);
+    ADD_TEST(&rows, a_key_is_rotated);
+    ADD_TEST(&rows, clients_of_a_user_share_an_access_token);
     return _cmocka_run_group_tests("client", rows.tests, rows.count, open_token, close_token);
 }
