@@ -17,6 +17,8 @@
 
 #define STATE_FILE_MAX 1024U
 #define LOCK_WAIT_MS 30000
+#define NO_DIRECTORY "the PIN guard has no directory for its state"
+#define CANNOT_WRITE "the PIN guard cannot write down its state"
 #define FORMAT_LINE "hsmart-pin-guard 1"
 
 static const struct {
@@ -71,10 +73,10 @@ hs_guard_directory(const char *given, struct hs_buf *out_path, hsmart_err *err)
 
 /* A cure of its own: the code's is about a PIN that was refused. */
 static enum hsmart_code
-refuse_directory(hsmart_err *err)
+refuse_place(const char *step, hsmart_err *err)
 {
-    (void)hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard has no directory for its state");
-    hs_err_hint(err, "make it a directory of this user that nobody else can write, or give another one: "
+    (void)hs_err_wrap(err, HSMART_PIN_GUARDED, "%s", step);
+    hs_err_hint(err, "it needs a directory of this user that nobody else can write, with space left, or another one: "
                      "--state-directory DIR, $STATE_DIRECTORY or $XDG_STATE_HOME");
     return HSMART_PIN_GUARDED;
 }
@@ -101,12 +103,12 @@ make_directories(const char *directory, hsmart_err *err)
     hs_buf_clear(&path);
     if (stat(directory, &status) != 0) {
         (void)hs_err_errno(err, HSMART_PIN_GUARDED, failed != 0 ? failed : errno, "cannot make \"%s\"", directory);
-        return refuse_directory(err);
+        return refuse_place(NO_DIRECTORY, err);
     }
     if (!S_ISDIR(status.st_mode) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
         (status.st_uid != geteuid() && status.st_uid != 0)) {
         (void)hs_err_set(err, HSMART_PIN_GUARDED, "\"%s\" is not a directory that only its owner can write", directory);
-        return refuse_directory(err);
+        return refuse_place(NO_DIRECTORY, err);
     }
     return HSMART_OK;
 }
@@ -155,7 +157,8 @@ take_lock(const char *path, int *out_fd, hsmart_err *err)
         goto out;
     fd = open(hs_buf_text(&lock_path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        code = hs_err_errno(err, HSMART_PIN_GUARDED, errno, "cannot open \"%s\"", hs_buf_text(&lock_path));
+        (void)hs_err_errno(err, HSMART_PIN_GUARDED, errno, "cannot open \"%s\"", hs_buf_text(&lock_path));
+        code = refuse_place(CANNOT_WRITE, err);
         goto out;
     }
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -265,7 +268,7 @@ save_record(const char *path, enum hs_guard_state state, const struct hs_guard *
     if (code == HSMART_OK)
         code = hs_file_write_atomic(path, hs_span_buf(&text), 0600, err);
     if (code == HSMART_OUTPUT_FAILED)
-        code = hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard cannot write down its state");
+        code = refuse_place(CANNOT_WRITE, err);
     hs_buf_clear(&text);
     return code;
 }
