@@ -50,33 +50,40 @@ read_object(struct hs_p11_session *session, struct hs_p11_object object, struct 
 }
 
 enum hsmart_code
+hs_public_list_read_found(struct hs_p11_session *session, const struct hs_p11_object *objects, size_t count,
+                          struct hs_public_list *out_list, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+    struct hs_public_list list = {.objects = hs_calloc(count != 0 ? count : 1, sizeof *list.objects)};
+
+    if (list.objects == NULL)
+        return hs_err_no_memory(err);
+    for (size_t i = 0; i < count && code == HSMART_OK; i++)
+        if (objects[i].class == CKO_PUBLIC_KEY) {
+            size_t next = list.count++; /* a half-read one is cleared too */
+            code = read_object(session, objects[i], &list.objects[next], err);
+        }
+    if (code == HSMART_OK)
+        *out_list = list;
+    else
+        hs_public_list_clear(&list);
+    return code;
+}
+
+enum hsmart_code
 hs_public_list_read(struct hs_p11_session *session, const struct hs_span *id, struct hs_public_list *out_list,
                     hsmart_err *err)
 {
     enum hsmart_code code;
-    struct hs_public_list list = {0};
     struct hs_p11_object *objects = NULL;
     size_t count = 0;
     CK_ATTRIBUTE with_id = {CKA_ID, id != NULL ? (void *)(uintptr_t)id->data : NULL, id != NULL ? id->len : 0};
 
     code = hs_p11_session_find(session, CKO_PUBLIC_KEY, &with_id, id != NULL ? 1 : 0, &objects, &count, err);
-    if (code != HSMART_OK)
-        goto out;
-    list.objects = hs_calloc(count != 0 ? count : 1, sizeof *list.objects);
-    if (list.objects == NULL) {
-        code = hs_err_no_memory(err);
-        goto out;
-    }
-    while (code == HSMART_OK && list.count < count) {
-        size_t next = list.count++; /* a half-read one is cleared too */
-        code = read_object(session, objects[next], &list.objects[next], err);
-    }
-    if (code != HSMART_OK)
-        goto out;
-    *out_list = list;
-    list = (struct hs_public_list){0};
-out:
-    hs_public_list_clear(&list);
+    if (code == HSMART_OK)
+        code = hs_public_list_read_found(session, objects, count, out_list, err);
+    if (code == HSMART_OK)
+        out_list->is_complete = true;
     hs_free(objects);
     return code;
 }
@@ -197,6 +204,20 @@ from_public_objects(const struct hs_key_parts *private_parts, struct hs_public_l
 }
 
 static enum hsmart_code
+from_public_objects_by_id(struct hs_p11_session *session, const struct hs_key_parts *private_parts,
+                          struct hs_jwk *out_jwk, hsmart_err *err)
+{
+    struct hs_public_list list = {0};
+    enum hsmart_code code =
+        hs_public_list_read(session, private_parts->id.len > 0 ? &private_parts->id : NULL, &list, err);
+
+    if (code == HSMART_OK)
+        code = from_public_objects(private_parts, &list, out_jwk, err);
+    hs_public_list_clear(&list);
+    return code;
+}
+
+static enum hsmart_code
 read_certificate(struct hs_p11_session *session, struct hs_p11_object object, const struct hs_key_parts *private_parts,
                  struct hs_jwk *out_jwk, hsmart_err *err)
 {
@@ -271,6 +292,8 @@ hs_public_half_read(struct hs_p11_session *session, const struct hs_key_parts *p
 {
     enum hsmart_code code = from_public_objects(private_parts, publics, out_jwk, err);
 
+    if (code == HSMART_KEY_ABSENT && !publics->is_complete)
+        code = from_public_objects_by_id(session, private_parts, out_jwk, err);
     if (code == HSMART_KEY_ABSENT)
         code = from_certificates(session, private_parts, out_jwk, err);
     if (code == HSMART_KEY_ABSENT)

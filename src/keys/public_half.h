@@ -26,10 +26,15 @@ struct hs_public_object;
 struct hs_public_list {
     struct hs_public_object *objects;
     size_t count;
+    bool is_complete; /* a public key object that is not among them is not on the token */
 };
 /* All of them, or those with this id (NULL: all). */
 HSMART_MUST_CHECK enum hsmart_code hs_public_list_read(struct hs_p11_session *session, const struct hs_span *id,
                                                        struct hs_public_list *out_list, hsmart_err *err);
+/* Those among `objects` that are public keys. */
+HSMART_MUST_CHECK enum hsmart_code hs_public_list_read_found(struct hs_p11_session *session,
+                                                             const struct hs_p11_object *objects, size_t count,
+                                                             struct hs_public_list *out_list, hsmart_err *err);
 void hs_public_list_clear(struct hs_public_list *list);
 struct hs_key_parts hs_public_list_parts(const struct hs_public_list *list, size_t index);
 /* Whether the object turned out to be the public half of a private key that was seen. */
@@ -40,9 +45,10 @@ bool hs_public_list_is_taken(const struct hs_public_list *list, size_t index);
 /* The key that these parts make. HSMART_KEY_UNUSABLE when they make none. */
 HSMART_MUST_CHECK enum hsmart_code hs_public_half_from_parts(const struct hs_key_parts *parts, struct hs_jwk *out_jwk,
                                                              hsmart_err *err);
-/* The public half of the private key (RSA or EC) that tells these parts: from the public key objects of the list, else
- * from the certificates with its id, else from its own attributes. HSMART_KEY_UNUSABLE when there is none, when what
- * is there is not good, or when it is not clear which of several it is. */
+/* The public half of the private key (RSA or EC) that tells these parts: from the public key objects of the list (and,
+ * when it is not complete and has none, from those with its id; its label may be another one), else from the
+ * certificates with its id, else from its own attributes. HSMART_KEY_UNUSABLE when there is none, when what is there is
+ * not good, or when it is not clear which of several it is. */
 HSMART_MUST_CHECK enum hsmart_code hs_public_half_read(struct hs_p11_session *session,
                                                        const struct hs_key_parts *private_parts,
                                                        struct hs_public_list *publics, struct hs_jwk *out_jwk,

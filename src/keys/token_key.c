@@ -324,19 +324,12 @@ static enum hsmart_code
 fill_public_half(struct hs_token_key *key, struct hs_p11_session *session, const struct hs_key_parts *parts,
                  struct hs_public_list *publics, hsmart_err *err)
 {
-    struct hs_public_list own = {0};
     hsmart_err why = {0};
-    enum hsmart_code code = HSMART_OK;
+    enum hsmart_code code;
 
     if (parts->type != CKK_RSA && parts->type != CKK_EC)
         return set_problem(key, HSMART_KEY_UNUSABLE, "its type is neither RSA nor EC (P-256, P-384, P-521)", err);
-    if (publics == NULL) {
-        publics = &own;
-        code = hs_public_list_read(session, parts->id.len > 0 ? &parts->id : NULL, &own, &why);
-    }
-    if (code == HSMART_OK)
-        code = hs_public_half_read(session, parts, publics, &key->jwk, &why);
-    hs_public_list_clear(&own);
+    code = hs_public_half_read(session, parts, publics, &key->jwk, &why);
     if (code == HSMART_OK)
         tell_public_half(key);
     else if (code == HSMART_KEY_UNUSABLE)

@@ -101,6 +101,8 @@ add_pairs(struct reading *reading, struct hs_p11_session *session, const struct 
 
     for (size_t i = 0; i < count && code == HSMART_OK; i++) {
         struct hs_token_key *key = NULL;
+        if (objects[i].class != CKO_PRIVATE_KEY)
+            continue;
         code = hs_token_key_read(reading->token, session, objects[i], publics, &key, err);
         if (code == HSMART_OK)
             code = key_list_append(&reading->list, key, err);
@@ -125,35 +127,67 @@ add_lone_publics(struct reading *reading, const struct hs_public_list *publics, 
     return code;
 }
 
-/* With a narrow wish each private key's public half is searched for by id; with none, or when no private key fits, all
- * public objects are read, so that half pairs are told too. */
+/* Objects of one name are few, and each search costs as much as the token has objects: one is made for all classes. */
 static enum hsmart_code
-run_reading(void *arg, struct hs_p11_session *session, hsmart_err *err)
+read_named(struct reading *reading, struct hs_p11_session *session, const CK_ATTRIBUTE *attributes,
+           size_t attribute_count, hsmart_err *err)
 {
-    enum hsmart_code code;
-    struct reading *reading = arg;
     struct hs_p11_object *objects = NULL;
     struct hs_public_list publics = {0};
     size_t count = 0;
-    CK_ATTRIBUTE attributes[2];
-    size_t attribute_count = wish_template(reading->wish, attributes);
+    enum hsmart_code code =
+        hs_p11_session_find(session, HS_P11_ANY_CLASS, attributes, attribute_count, &objects, &count, err);
 
-    key_list_clear(&reading->list);
-    code = hs_p11_session_find(session, CKO_PRIVATE_KEY, attributes, attribute_count, &objects, &count, err);
-    if (code == HSMART_OK && count == 0)
-        code = check_is_logged_in(reading->token, session, err);
-    if (code != HSMART_OK)
-        goto out;
-    bool with_halves = attribute_count == 0 || count == 0;
-    if (with_halves)
-        code = hs_public_list_read(session, NULL, &publics, err);
     if (code == HSMART_OK)
-        code = add_pairs(reading, session, objects, count, with_halves ? &publics : NULL, err);
+        code = hs_public_list_read_found(session, objects, count, &publics, err);
     if (code == HSMART_OK)
-        code = add_lone_publics(reading, &publics, err);
-out:
+        code = add_pairs(reading, session, objects, count, &publics, err);
     hs_public_list_clear(&publics);
     hs_free(objects);
+    return code;
+}
+
+/* Everything that fits by its class, half pairs included. */
+static enum hsmart_code
+read_by_class(struct reading *reading, struct hs_p11_session *session, const CK_ATTRIBUTE *attributes,
+              size_t attribute_count, hsmart_err *err)
+{
+    struct hs_p11_object *objects = NULL;
+    struct hs_public_list publics = {0};
+    size_t count = 0;
+    enum hsmart_code code =
+        hs_p11_session_find(session, CKO_PRIVATE_KEY, attributes, attribute_count, &objects, &count, err);
+
+    if (code == HSMART_OK && count == 0)
+        code = check_is_logged_in(reading->token, session, err);
+    if (code == HSMART_OK)
+        code = hs_public_list_read(session, NULL, &publics, err);
+    if (code == HSMART_OK)
+        code = add_pairs(reading, session, objects, count, &publics, err);
+    if (code == HSMART_OK)
+        code = add_lone_publics(reading, &publics, err);
+    hs_public_list_clear(&publics);
+    hs_free(objects);
+    return code;
+}
+
+/* What a search by name does not show, or what a token will not search for without a class, is searched for by class
+ * before it is believed to be absent. */
+static enum hsmart_code
+run_reading(void *arg, struct hs_p11_session *session, hsmart_err *err)
+{
+    struct reading *reading = arg;
+    CK_ATTRIBUTE attributes[2];
+    size_t attribute_count = wish_template(reading->wish, attributes);
+    enum hsmart_code code = HSMART_OK;
+
+    key_list_clear(&reading->list);
+    if (attribute_count > 0)
+        code = read_named(reading, session, attributes, attribute_count, err);
+    if (code != HSMART_OK && hs_ckr_row_of(session->last_rv)->class == HS_CKR_ATTRIBUTE)
+        code = HSMART_OK;
+    if (code == HSMART_OK && reading->list.count == 0)
+        code = read_by_class(reading, session, attributes, attribute_count, err);
     return code;
 }
 
@@ -324,6 +358,7 @@ hs_token_key_find_again(struct hs_p11_token *token, struct hs_p11_session *sessi
 {
     enum hsmart_code code;
     struct hs_p11_object *objects = NULL;
+    struct hs_public_list publics = {0};
     struct hs_token_key *key = NULL;
     size_t count = 0;
     const struct wish wish = {identity->label.len > 0 ? identity->label : (struct hs_span){0},
@@ -341,7 +376,7 @@ hs_token_key_find_again(struct hs_p11_token *token, struct hs_p11_session *sessi
                           : hs_err_set(err, HSMART_KEY_AMBIGUOUS, "several keys have its label and id by now");
         goto out;
     }
-    code = hs_token_key_read(token, session, objects[0], NULL, &key, err);
+    code = hs_token_key_read(token, session, objects[0], &publics, &key, err);
     if (code == HSMART_OK && key->jwk.pkey == NULL)
         code = hs_err_set(err, HSMART_KEY_UNUSABLE, "it cannot be told whether it is still the same key: %s",
                           key->info.problem_text);

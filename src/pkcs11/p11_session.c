@@ -58,25 +58,54 @@ collect_found(struct hs_p11_session *session, CK_OBJECT_CLASS class, struct hs_p
     return HSMART_OK;
 }
 
+/* An object that does not tell its class stays of no known one. */
+static enum hsmart_code
+read_classes(struct hs_p11_session *session, struct hs_p11_object *objects, size_t count, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    for (size_t i = 0; i < count && code == HSMART_OK; i++) {
+        struct hs_p11_attribute class = {.type = CKA_CLASS};
+        code = hs_p11_session_read(session, objects[i], &class, 1, err);
+        if (code == HSMART_OK)
+            (void)hs_p11_attribute_get_ulong(&class, &objects[i].class);
+        hs_p11_attributes_clear(&class, 1);
+    }
+    return code;
+}
+
 enum hsmart_code
 hs_p11_session_find(struct hs_p11_session *session, CK_OBJECT_CLASS class, const CK_ATTRIBUTE *attributes,
                     size_t attribute_count, struct hs_p11_object **out_objects, size_t *out_count, hsmart_err *err)
 {
-    CK_ATTRIBUTE template[FIND_ATTRIBUTES_MAX + 1] = {{CKA_CLASS, &class, sizeof class}};
+    CK_ATTRIBUTE template[FIND_ATTRIBUTES_MAX + 1];
+    CK_ULONG template_count = 0;
+    struct hs_p11_object *objects = NULL;
+    size_t count = 0;
     enum hsmart_code code;
 
     if (attribute_count > FIND_ATTRIBUTES_MAX)
         return hs_err_set(err, HSMART_INTERNAL, "a search by %zu attributes", attribute_count);
-    if (attribute_count > 0)
-        memcpy(template + 1, attributes, attribute_count * sizeof *attributes);
-    CK_RV rv = note(session, session->p11->C_FindObjectsInit(session->handle, template, attribute_count + 1));
+    if (class != HS_P11_ANY_CLASS)
+        template[template_count++] = (CK_ATTRIBUTE){CKA_CLASS, &class, sizeof class};
+    for (size_t i = 0; i < attribute_count; i++)
+        template[template_count++] = attributes[i];
+    CK_RV rv = note(session, session->p11->C_FindObjectsInit(session->handle, template, template_count));
     if (rv != CKR_OK)
         return hs_ckr_set(err, rv);
-    code = collect_found(session, class, out_objects, out_count, err);
+    code = collect_found(session, class, &objects, &count, err);
     rv = session->p11->C_FindObjectsFinal(session->handle);
     if (rv != CKR_OK)
         session->doubtful = true; /* what was found stands */
-    return code;
+    if (code == HSMART_OK && class == HS_P11_ANY_CLASS)
+        code = read_classes(session, objects, count, err);
+    if (code != HSMART_OK) {
+        hs_free(objects);
+        return code;
+    }
+    *out_objects = objects;
+    *out_count = count;
+    return HSMART_OK;
 }
 
 bool

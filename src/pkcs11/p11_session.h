@@ -21,7 +21,8 @@ struct hs_p11_object {
 };
 
 /* Finds every object of `class` with these further attributes (at most 8). `out_objects` is freed with `hs_free`. No
- * other call is made on the token while the search is open. */
+ * other call is made on the token while the search is open. With HS_P11_ANY_CLASS each object's class is read. */
+#define HS_P11_ANY_CLASS CK_UNAVAILABLE_INFORMATION
 HSMART_MUST_CHECK enum hsmart_code hs_p11_session_find(struct hs_p11_session *session, CK_OBJECT_CLASS class,
                                                        const CK_ATTRIBUTE *attributes, size_t attribute_count,
                                                        struct hs_p11_object **out_objects, size_t *out_count,

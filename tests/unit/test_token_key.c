@@ -280,6 +280,39 @@ the_public_half_is_its_own_or_none(void **state)
     hsmart_key_free(key);
 }
 
+/* ---- How often a token is searched ---- */
+
+static struct search {
+    const char *name;
+    bool public_has_other_label, classes_untold;
+    CK_RV by_name; /* what the first search is answered */
+    unsigned searches;
+} searches[] = {
+    {"a pair of one name: once", false, false, CKR_OK, 1},
+    {"a public half under another label: once more, by its id", true, false, CKR_OK, 2},
+    {"a token that does not tell classes: by class", false, true, CKR_OK, 3},
+    {"a token that does not search without a class: by class", false, false, CKR_ATTRIBUTE_TYPE_INVALID, 3},
+};
+
+static void
+a_named_key_is_found_by_few_searches(void **state)
+{
+    const struct search *row = *state;
+
+    (void)add_private();
+    add_public(made[OWN].modulus, sizeof made[OWN].modulus);
+    if (row->public_has_other_label)
+        attributes[1][1].value = "kez";
+    fake->classes_untold = row->classes_untold;
+    if (row->by_name != CKR_OK)
+        fake_p11_answer(fake, FAKE_FIND_OBJECTS_INIT, row->by_name, 1, 1);
+    memset(fake->calls, 0, sizeof fake->calls);
+    hsmart_key *key = find_key();
+    assert_int_equal(hsmart_key_get_info(key)->problem, HSMART_OK);
+    assert_int_equal(fake->calls[FAKE_FIND_OBJECTS_INIT], row->searches);
+    hsmart_key_free(key);
+}
+
 /* ---- Keys that are limited to some mechanisms ---- */
 
 static struct limit {
@@ -490,6 +523,7 @@ main(void)
     static struct rows rows;
 
     ADD_ROWS(&rows, the_public_half_is_its_own_or_none, halves);
+    ADD_ROWS(&rows, a_named_key_is_found_by_few_searches, searches);
     ADD_ROWS(&rows, a_key_is_used_for_what_it_is_limited_to, limits);
     ADD_ROWS(&rows, a_key_that_gives_itself_away_is_refused, weaknesses);
     ADD_ROWS(&rows, a_signer_takes_a_kid_that_can_be_written, kids);

@@ -17,10 +17,9 @@ static struct session {
     CK_SLOT_ID slot;
 } sessions[FAKE_SESSIONS_MAX];
 static unsigned found_so_far;
-static CK_OBJECT_CLASS sought_class;
-static bool seeks_id;
-static CK_BYTE sought_id[64];
-static CK_ULONG sought_id_len;
+#define SOUGHT_MAX 8U
+static CK_ATTRIBUTE sought[SOUGHT_MAX];
+static CK_ULONG sought_count;
 
 /* ---- Bookkeeping ---- */
 
@@ -336,32 +335,36 @@ attribute_of(const struct fake_object *object, CK_ATTRIBUTE_TYPE type)
     return NULL;
 }
 
-/* Whether the object has the class and the id that are searched for; other attributes are not looked at. */
+static bool
+has_attribute(const struct fake_object *object, const CK_ATTRIBUTE *wanted)
+{
+    const struct fake_attribute *attribute = attribute_of(object, wanted->type);
+
+    if (wanted->type == CKA_CLASS)
+        return memcmp(&object->class, wanted->pValue, sizeof object->class) == 0;
+    return attribute != NULL && attribute->len == wanted->ulValueLen &&
+           memcmp(attribute->value, wanted->pValue, attribute->len) == 0;
+}
+
 static bool
 fits_search(const struct fake_object *object)
 {
-    const struct fake_attribute *id = attribute_of(object, CKA_ID);
-
-    return object->class == sought_class &&
-           (!seeks_id || (id != NULL && id->len == sought_id_len && memcmp(id->value, sought_id, id->len) == 0));
+    for (CK_ULONG i = 0; i < sought_count; i++)
+        if (!has_attribute(object, &sought[i]))
+            return false;
+    return true;
 }
 
+/* The caller's template has to live as long as its search. */
 static CK_RV
 fake_find_objects_init(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *template, CK_ULONG count)
 {
     (void)handle;
     ENTER(FAKE_FIND_OBJECTS_INIT);
     found_so_far = 0;
-    seeks_id = false;
-    for (CK_ULONG i = 0; i < count; i++) {
-        if (template[i].type == CKA_CLASS)
-            memcpy(&sought_class, template[i].pValue, sizeof sought_class);
-        if (template[i].type == CKA_ID && template[i].ulValueLen <= sizeof sought_id) {
-            seeks_id = true;
-            sought_id_len = template[i].ulValueLen;
-            memcpy(sought_id, template[i].pValue, sought_id_len);
-        }
-    }
+    sought_count = count < SOUGHT_MAX ? count : SOUGHT_MAX;
+    for (CK_ULONG i = 0; i < sought_count; i++)
+        sought[i] = template[i];
     return CKR_OK;
 }
 
@@ -390,7 +393,9 @@ give_attribute(const struct fake_object *object, CK_ATTRIBUTE *wanted)
     CK_ULONG room = wanted->ulValueLen;
 
     wanted->ulValueLen = CK_UNAVAILABLE_INFORMATION;
-    const struct fake_attribute *attribute = attribute_of(object, wanted->type);
+    const struct fake_attribute class = {CKA_CLASS, &object->class, sizeof object->class, CKR_OK};
+    bool tells_class = wanted->type == CKA_CLASS && fake_p11.objects != NULL && !fake_p11.classes_untold;
+    const struct fake_attribute *attribute = tells_class ? &class : attribute_of(object, wanted->type);
     if (attribute == NULL)
         return CKR_ATTRIBUTE_TYPE_INVALID;
     if (attribute->rv != CKR_OK)

@@ -77,8 +77,9 @@ struct fake_p11 {
     const struct fake_attribute *attributes;
     size_t attribute_count;
     unsigned object_count;
-    /* Or, when not NULL: `object_count` objects that differ; a search finds those of its class and its CKA_ID. */
+    /* Or, when not NULL: `object_count` objects that differ; a search finds those that fit its template. */
     const struct fake_object *objects;
+    bool classes_untold; /* CKA_CLASS is searched by, but not told */
     CK_ULONG signature_len; /* each signature is so many bytes of 0x5a */
     bool read_write_only;   /* refuses read-only sessions with CKR_FUNCTION_FAILED */
     unsigned session_limit; /* then CKR_SESSION_COUNT; 0: none */
