@@ -180,9 +180,13 @@ hs_token_key_choose_alg(const struct hs_token_key *key, const char *name, const 
         return hs_err_set(err, HSMART_KEY_UNUSABLE, "there is no algorithm for it");
     if (alg == NULL)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" is not an algorithm that hsmart signs with", name);
-    if (!hs_alg_fits(alg, key->jwk.type, key->jwk.curve))
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "%s does not fit a key of type %s", alg->name,
-                          key->info.curve != NULL ? key->info.curve : key->info.type);
+    if (!hs_alg_fits(alg, key->jwk.type, key->jwk.curve)) {
+        (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "%s does not fit a key of type %s", alg->name,
+                         key->info.curve != NULL ? key->info.curve : key->info.type);
+        hs_err_hint(err, "the key can do %s; without an algorithm named it does %s",
+                    hs_alg_names(key->jwk.type, key->jwk.curve), key->info.alg != NULL ? key->info.alg : "nothing");
+        return HSMART_INVALID_ARGUMENT;
+    }
     if (!permits(key, alg)) {
         (void)hs_err_set(err, HSMART_TOKEN_INCAPABLE, "its CKA_ALLOWED_MECHANISMS does not permit %s", alg->name);
         hs_err_hint(err, "the key signs %s; for %s make another one: hsmart-key generate --alg %s --label LABEL",
