@@ -79,7 +79,8 @@ const struct hs_rule_verdict *hs_report_verdict(const struct hs_report *report, 
 /* How a JWKS came from its URL. What was not there is NULL. */
 struct hs_served {
     const char *url;
-    enum hsmart_code failure; /* HSMART_OK: there was an answer; else `failure_text` says why there was none */
+    enum hsmart_code failure; /* HSMART_OK: there was an answer; else `failure_text` says why there was none;
+                               * HSMART_INVALID_ARGUMENT: it was not asked, since it is http */
     const char *failure_text;
     int status;
     const char *location, *content_type, *cache_control;

@@ -212,12 +212,14 @@ hs_l20_expired(struct hs_check *check, const struct assertion_view *view)
         hs_check_find(check, "\"exp\" was %" PRIu64 " seconds ago", ago_s);
 }
 
-/* A limit of the server's row that was only reported, and is narrower than SMART's, is no reason to refuse. */
+/* A limit of the server's row that was only reported, and is narrower than SMART's, is no reason to refuse; one that holds
+ * without iat only is L33's. */
 static void
-check_lifetime(struct hs_check *check, uint64_t lifetime_s, const char *from)
+check_lifetime(struct hs_check *check, const struct assertion_view *view, uint64_t lifetime_s, const char *from)
 {
     const struct hs_server_row *server = check->server;
-    unsigned max_s = server != NULL && server->max_lifetime_s != 0 ? server->max_lifetime_s : LIFETIME_MAX_S;
+    bool has_own = server != NULL && server->max_lifetime_s != 0 && view->habits->lifetime_without_iat_s == 0;
+    unsigned max_s = has_own ? server->max_lifetime_s : LIFETIME_MAX_S;
 
     if (lifetime_s <= max_s)
         return;
@@ -231,7 +233,7 @@ check_lifetime(struct hs_check *check, uint64_t lifetime_s, const char *from)
 void
 hs_l21_too_far(struct hs_check *check, const struct assertion_view *view)
 {
-    check_lifetime(check, seconds_from_to(view->now_s, exp_of(view)), "ahead");
+    check_lifetime(check, view, seconds_from_to(view->now_s, exp_of(view)), "ahead");
 }
 
 static const struct {
@@ -263,7 +265,7 @@ hs_l23_times_fit(struct hs_check *check, const struct assertion_view *view)
         if (start_s > exp_of(view))
             hs_check_find(check, "\"%s\" is after \"exp\"", starts[i].name);
         else
-            check_lifetime(check, seconds_from_to(start_s, exp_of(view)), starts[i].after);
+            check_lifetime(check, view, seconds_from_to(start_s, exp_of(view)), starts[i].after);
     }
 }
 

@@ -526,7 +526,7 @@ k18_mark(struct hs_check *check, const struct set_view *set)
 
 /* ---- All of them ---- */
 
-enum { NEEDS_SET = 1, NEEDS_SERVER = 2, NEEDS_URL = 4, NEEDS_ANSWER = 8 };
+enum { NEEDS_SET = 1, NEEDS_SERVER = 2, NEEDS_URL = 4, NEEDS_CONNECTION = 8, NEEDS_ANSWER = 16 };
 
 static const struct {
     const char *code;
@@ -549,7 +549,7 @@ static const struct {
     {"K12", NEEDS_SET, NULL, k12_certificate, NULL},
     {"K13", NEEDS_SERVER | NEEDS_SET, NULL, k13_server, NULL},
     {"K14", NEEDS_URL, NULL, NULL, hs_k14_tls},
-    {"K15", NEEDS_URL, NULL, NULL, hs_k15_answer},
+    {"K15", NEEDS_URL | NEEDS_CONNECTION, NULL, NULL, hs_k15_answer},
     {"K16", NEEDS_URL | NEEDS_ANSWER, NULL, NULL, hs_k16_content_type},
     {"K17", NEEDS_URL | NEEDS_ANSWER, NULL, NULL, hs_k17_cache},
     {"K18", 0, k18_mark, NULL, NULL},
@@ -560,6 +560,7 @@ static const struct {
     const char *words;
 } lacks[] = {
     {NEEDS_URL, "it was not read from a URL"},
+    {NEEDS_CONNECTION, "the URL was not asked, since there is no TLS that can be trusted"},
     {NEEDS_ANSWER, "there is no answer with a set"},
     {NEEDS_SERVER, "no server is named"},
     {NEEDS_SET, "there is no array of keys"},
@@ -599,6 +600,7 @@ hs_check_jwks(struct hs_span text, const struct hs_jwks_expectation *expectation
 
     if (has_text)
         view_set(&check, text, &set);
+    have |= served == NULL || hs_served_is_asked(served) ? NEEDS_CONNECTION : 0U;
     have |= (has_text ? NEEDS_ANSWER : 0U) | (set.keys != NULL ? NEEDS_SET : 0U);
     for (size_t r = 0; r < HS_ARRAY_LEN(rows) && check.code == HSMART_OK; r++) {
         unsigned lacking = rows[r].needs & ~have;

@@ -16,6 +16,12 @@ hs_served_is_answer(const struct hs_served *served)
 }
 
 bool
+hs_served_is_asked(const struct hs_served *served)
+{
+    return served->failure != HSMART_TLS_FAILED && served->failure != HSMART_INVALID_ARGUMENT;
+}
+
+bool
 hs_is_http_to_loopback(const char *url)
 {
     static const char *const hosts[] = {"127.0.0.1", "localhost", "[::1]"};
@@ -61,7 +67,7 @@ hs_k15_answer(struct hs_check *check, const struct hs_served *served)
     const char *words = "that is no success";
 
     if (served->failure != HSMART_OK) {
-        if (served->failure != HSMART_TLS_FAILED)
+        if (hs_served_is_asked(served))
             hs_check_find(check, "%s", served->failure_text);
         return;
     }

@@ -7,6 +7,8 @@
 typedef void hs_served_rule(struct hs_check *check, const struct hs_served *served);
 hs_served_rule hs_k14_tls, hs_k15_answer, hs_k16_content_type, hs_k17_cache;
 
+/* Whether the URL was asked at all: not over http, nor where the certificate does not verify. */
+bool hs_served_is_asked(const struct hs_served *served);
 /* Whether there is an answer whose headers and body count: status 200. */
 bool hs_served_is_answer(const struct hs_served *served);
 /* Whether a URL is http to this very machine, as tests use it: no network, so no TLS needed. */
