@@ -145,7 +145,7 @@ target_compile_definitions(hs_tool_view INTERFACE _POSIX_C_SOURCE=200809L)
 target_include_directories(hs_tool_view INTERFACE
   ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include ${PROJECT_SOURCE_DIR}/src/base
   ${PROJECT_SOURCE_DIR}/src/codec ${PROJECT_SOURCE_DIR}/src/config ${PROJECT_SOURCE_DIR}/src/rules
-  ${PROJECT_SOURCE_DIR}/src/ceremony ${PROJECT_SOURCE_DIR}/tools/common)
+  ${PROJECT_SOURCE_DIR}/src/ceremony ${PROJECT_SOURCE_DIR}/src/net ${PROJECT_SOURCE_DIR}/tools/common)
 target_link_libraries(hs_tool_view INTERFACE $<LINK_ONLY:hs_api> $<LINK_ONLY:hs_config> $<LINK_ONLY:hs_rules>
   $<LINK_ONLY:hs_ceremony>)
 

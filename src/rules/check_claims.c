@@ -212,8 +212,8 @@ hs_l20_expired(struct hs_check *check, const struct assertion_view *view)
         hs_check_find(check, "\"exp\" was %" PRIu64 " seconds ago", ago_s);
 }
 
-/* A limit of the server's row that was only reported, and is narrower than SMART's, is no reason to refuse; one that holds
- * without iat only is L33's. */
+/* A limit of the server's row that was only reported, and is narrower than SMART's, is no reason to refuse; one that
+ * holds without iat only is L33's. */
 static void
 check_lifetime(struct hs_check *check, const struct assertion_view *view, uint64_t lifetime_s, const char *from)
 {

@@ -25,10 +25,11 @@ sign(const char *client)
     char *out = NULL;
 
     (void)snprintf(payload, sizeof payload,
-                   "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"" URL "\",\"exp\":1700000240,\"iat\":1700000000,\"jti\":\"j\"}",
+                   "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"" URL
+                   "\",\"exp\":1700000240,\"iat\":1700000000,\"jti\":\"j\"}",
                    client, client);
-    if (hs_jws_sign(signer, hs_span_str("{\"alg\":\"ES384\",\"kid\":\"e\",\"typ\":\"JWT\"}"), hs_span_str(payload), &text,
-                    NULL) != HSMART_OK ||
+    if (hs_jws_sign(signer, hs_span_str("{\"alg\":\"ES384\",\"kid\":\"e\",\"typ\":\"JWT\"}"), hs_span_str(payload),
+                    &text, NULL) != HSMART_OK ||
         hs_buf_take_text(&text, &out, NULL) != HSMART_OK)
         abort();
     return out;
@@ -66,40 +67,48 @@ static struct row {
 } request_rows[] = {
     {"a good one", NULL, E, NULL, REQUEST(HEADERS, BODY), NULL, "R12"},
     {"line ends without CR", NULL, E, NULL,
-     "POST /oauth2/token HTTP/1.1\nHost: ehr.example\nContent-Type:application/x-www-form-urlencoded\nAccept:\tapplication/json \n\n" BODY "\n",
+     "POST /oauth2/token HTTP/1.1\nHost: "
+     "ehr.example\nContent-Type:application/x-www-form-urlencoded\nAccept:\tapplication/json \n\n" BODY "\n",
      NULL, "R13"},
-    {"a query of the token endpoint's own", NULL, E, NULL, "POST /oauth2/token?x=1 HTTP/1.1\r\n" HEADERS "\r\n" BODY, NULL, NULL},
+    {"a query of the token endpoint's own", NULL, E, NULL, "POST /oauth2/token?x=1 HTTP/1.1\r\n" HEADERS "\r\n" BODY,
+     NULL, NULL},
     {"HTTP Basic", NULL, E, NULL, REQUEST(HEADERS BASIC, GRANT SCOPE), NULL, "R05"},
-    {"a secret in the body", NULL, E, NULL, REQUEST(HEADERS, GRANT SCOPE "&client_id=x&client_secret=" SECRET), NULL, "R04"},
+    {"a secret in the body", NULL, E, NULL, REQUEST(HEADERS, GRANT SCOPE "&client_id=x&client_secret=" SECRET), NULL,
+     "R04"},
     {"a client_id that is sub", NULL, E, NULL, REQUEST(HEADERS, BODY "&client_id=a+b%3Ac%2Bd%25"), NULL, NULL},
     {"a client_id that is the id of a Basic header", NULL, E, NULL,
      REQUEST(HEADERS BASIC, GRANT SCOPE "&client_id=a%20b%3Ac%2Bd%25"), NULL, NULL},
     {"SMART 2 scopes with a query", NULL, E, NULL,
-     REQUEST(HEADERS, GRANT "&scope=system%2F*.cruds%20system%2FObservation.rs%3Fcategory%3Dx" ASSERTION_TYPE ASSERTION), NULL, NULL},
+     REQUEST(HEADERS,
+             GRANT "&scope=system%2F*.cruds%20system%2FObservation.rs%3Fcategory%3Dx" ASSERTION_TYPE ASSERTION),
+     NULL, NULL},
     {"a length that fits, with a line end behind the body", NULL, E, NULL,
      REQUEST(HEADERS BASIC "Content-Length: 29\r\n", GRANT) "\n", "keycloak", NULL},
-    {"no scope for a server that takes none", NULL, E, NULL, REQUEST(HEADERS, GRANT ASSERTION_TYPE ASSERTION), "keycloak", NULL},
+    {"no scope for a server that takes none", NULL, E, NULL, REQUEST(HEADERS, GRANT ASSERTION_TYPE ASSERTION),
+     "keycloak", NULL},
 
     {"GET", "R01", E, "the method is \"GET\"", "GET /oauth2/token HTTP/1.1\r\n" HEADERS "\r\n" BODY, NULL, NULL},
     {"a parameter in the URL", "R01", E, "\"client_id\" is in the URL",
      "POST /oauth2/token?client_id=x HTTP/1.1\r\n" HEADERS "\r\n" BODY, NULL, NULL},
     {"no Content-Type", "R02", E, "no Content-Type", REQUEST(HOST ACCEPT, BODY), NULL, NULL},
     {"two Content-Type", "R02", E, "more than one", REQUEST(HEADERS TYPE, BODY), NULL, NULL},
-    {"JSON as Content-Type", "R02", E, "\"application/json\"", REQUEST(HOST ACCEPT "Content-Type: application/json\r\n", BODY), NULL,
-     NULL},
+    {"JSON as Content-Type", "R02", E, "\"application/json\"",
+     REQUEST(HOST ACCEPT "Content-Type: application/json\r\n", BODY), NULL, NULL},
     {"a charset", "R02", W, "compare it",
      REQUEST(HOST ACCEPT "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n", BODY), NULL, NULL},
     {"another type that begins so", "R02", E, "must be",
      REQUEST(HOST ACCEPT "Content-Type: application/x-www-form-urlencodedx\r\n", BODY), NULL, NULL},
     {"no grant_type", "R03", E, "no grant_type", REQUEST(HEADERS, SCOPE ASSERTION_TYPE ASSERTION), NULL, NULL},
     {"the JWT bearer grant", "R03", E, "as a grant",
-     REQUEST(HEADERS, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer" SCOPE ASSERTION_TYPE ASSERTION), NULL,
-     NULL},
-    {"no client_assertion_type", "R04", E, "no client_assertion_type", REQUEST(HEADERS, GRANT SCOPE ASSERTION), NULL, NULL},
-    {"another client_assertion_type", "R04", E, "\"jwt\"", REQUEST(HEADERS, GRANT SCOPE "&client_assertion_type=jwt" ASSERTION),
+     REQUEST(HEADERS,
+             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer" SCOPE ASSERTION_TYPE ASSERTION),
      NULL, NULL},
-    {"nothing to authenticate with", "R05", E, "no client_assertion",
-     REQUEST(HEADERS, GRANT SCOPE ASSERTION_TYPE), NULL, NULL},
+    {"no client_assertion_type", "R04", E, "no client_assertion_type", REQUEST(HEADERS, GRANT SCOPE ASSERTION), NULL,
+     NULL},
+    {"another client_assertion_type", "R04", E, "\"jwt\"",
+     REQUEST(HEADERS, GRANT SCOPE "&client_assertion_type=jwt" ASSERTION), NULL, NULL},
+    {"nothing to authenticate with", "R05", E, "no client_assertion", REQUEST(HEADERS, GRANT SCOPE ASSERTION_TYPE),
+     NULL, NULL},
     {"two assertions", "R05", E, "there are 2", REQUEST(HEADERS, BODY ASSERTION), NULL, NULL},
     {"no scope", "R06", E, "no scope", REQUEST(HEADERS, GRANT ASSERTION_TYPE ASSERTION), NULL, NULL},
     {"a user scope", "R06", W, "\"user/Patient.rs\" is no system scope",
@@ -108,8 +117,8 @@ static struct row {
      REQUEST(HEADERS, GRANT "&scope=system%2FPatient.sr" ASSERTION_TYPE ASSERTION), NULL, NULL},
     {"no permissions", "R06", W, "system/TYPE.PERMISSIONS",
      REQUEST(HEADERS, GRANT "&scope=system%2FPatient" ASSERTION_TYPE ASSERTION), NULL, NULL},
-    {"Basic beside an assertion", "R07", E, "an Authorization header and client_assertion", REQUEST(HEADERS BASIC, BODY), NULL,
-     NULL},
+    {"Basic beside an assertion", "R07", E, "an Authorization header and client_assertion",
+     REQUEST(HEADERS BASIC, BODY), NULL, NULL},
     {"a secret beside an assertion", "R07", E, "client_secret and client_assertion",
      REQUEST(HEADERS, BODY "&client_secret=" SECRET), NULL, NULL},
     {"a scope twice", "R08", E, "\"scope\" is there 2 times", REQUEST(HEADERS, BODY SCOPE), NULL, NULL},
@@ -118,18 +127,24 @@ static struct row {
      REQUEST(HEADERS, BODY "&client_id=x"), NULL, NULL},
     {"no Accept", "R11", W, "no Accept", REQUEST(HOST TYPE, BODY), NULL, NULL},
     {"Accept for anything", "R11", W, "\"*/*\"", REQUEST(HOST TYPE "Accept: */*\r\n", BODY), NULL, NULL},
-    {"basic in lower case", "R12", E, "exactly so", REQUEST(HEADERS "Authorization: basic YTpi\r\n", GRANT SCOPE), NULL, NULL},
+    {"basic in lower case", "R12", E, "exactly so", REQUEST(HEADERS "Authorization: basic YTpi\r\n", GRANT SCOPE), NULL,
+     NULL},
     {"Bearer", "R12", E, "exactly so", REQUEST(HEADERS "Authorization: Bearer YTpi\r\n", GRANT SCOPE), NULL, NULL},
-    {"Basic in base64url", "R12", E, "not base64", REQUEST(HEADERS "Authorization: Basic YTpi_w==\r\n", GRANT SCOPE), NULL, NULL},
-    {"Basic without padding", "R12", E, "not base64", REQUEST(HEADERS "Authorization: Basic YTo\r\n", GRANT SCOPE), NULL, NULL},
-    {"Basic without a colon", "R12", E, "no colon", REQUEST(HEADERS "Authorization: Basic YWI=\r\n", GRANT SCOPE), NULL, NULL},
+    {"Basic in base64url", "R12", E, "not base64", REQUEST(HEADERS "Authorization: Basic YTpi_w==\r\n", GRANT SCOPE),
+     NULL, NULL},
+    {"Basic without padding", "R12", E, "not base64", REQUEST(HEADERS "Authorization: Basic YTo\r\n", GRANT SCOPE),
+     NULL, NULL},
+    {"Basic without a colon", "R12", E, "no colon", REQUEST(HEADERS "Authorization: Basic YWI=\r\n", GRANT SCOPE), NULL,
+     NULL},
     {"no HTTP", "R14", E, "the first line", "hello\n", NULL, "R01"},
     {"nothing", "R14", E, "the first line", "", NULL, "R03"},
     {"no empty line", "R14", E, "empty line", LINE HEADERS, NULL, "R03"},
     {"a header that is none", "R14", E, "header line", REQUEST(HEADERS "what\r\n", BODY), NULL, "R03"},
     {"a space in a header's name", "R14", E, "header line", REQUEST(HEADERS "a b: c\r\n", BODY), NULL, "R03"},
-    {"a body that is too short", "R14", E, "Content-Length", REQUEST(HEADERS "Content-Length: 2999\r\n", BODY), NULL, "R03"},
-    {"a body that is too long", "R14", E, "Content-Length", REQUEST(HEADERS "Content-Length: 3\r\n", BODY), NULL, "R03"},
+    {"a body that is too short", "R14", E, "Content-Length", REQUEST(HEADERS "Content-Length: 2999\r\n", BODY), NULL,
+     "R03"},
+    {"a body that is too long", "R14", E, "Content-Length", REQUEST(HEADERS "Content-Length: 3\r\n", BODY), NULL,
+     "R03"},
     {"a length that is none", "R14", E, "Content-Length", REQUEST(HEADERS "Content-Length: -1\r\n", BODY), NULL, "R03"},
     {"a length beyond any", "R14", E, "Content-Length",
      REQUEST(HEADERS "Content-Length: 99999999999999999999999999\r\n", BODY), NULL, "R03"},
@@ -283,8 +298,10 @@ the_assertion_is_checked_too_for_the_url_it_is_posted_to(void **state)
 static void
 text_of_any_size_gets_an_answer(void **state)
 {
-    static const char *const fronts[] = {"", LINE, LINE "\r\n", LINE HEADERS "\r\n", LINE HEADERS "\r\n" BODY "&x=", LINE "a:"};
-    static const char *const fillers[] = {"a", "&", "=", "%", "a=b&", "\r\n", "\xff", "a:b\n", "client_assertion=.&", " "};
+    static const char *const fronts[] = {
+        "", LINE, LINE "\r\n", LINE HEADERS "\r\n", LINE HEADERS "\r\n" BODY "&x=", LINE "a:"};
+    static const char *const fillers[] = {"a", "&", "=", "%", "a=b&", "\r\n", "\xff", "a:b\n", "client_assertion=.&",
+                                          " "};
     struct hs_buf text = {0};
 
     (void)state;

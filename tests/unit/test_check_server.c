@@ -24,9 +24,11 @@ static struct hs_signer *signers[KEY_COUNT];
 #define AUD "\"aud\":\"" AUDIENCE "\","
 #define TIMES "\"exp\":1700000240,\"iat\":1700000000,"
 #define JTI "\"jti\":\"j\""
-#define LONG_JTI "\"jti\":\"" \
-    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789" \
-    "0123456789012345678901234567890123456789012345678901" "\""
+#define LONG_JTI                                                                                                       \
+    "\"jti\":\""                                                                                                       \
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"             \
+    "0123456789012345678901234567890123456789012345678901"                                                             \
+    "\""
 #define GOOD "{" WHO AUD TIMES JTI "}"
 
 static struct assertion_row {
@@ -38,16 +40,19 @@ static struct assertion_row {
     enum hs_handover handover;
 } assertion_rows[] = {
     {"the specification itself", "smart", NULL, E, NULL, HEADER("RS384", "k"), GOOD, RSA_2048, HS_HANDOVER_URL},
-    {"another algorithm", "smart", "L04", W, "only RS384 ES384 are known", HEADER("ES256", "k"), GOOD, EC_256, HS_HANDOVER_URL},
-    {"an algorithm that is not in the row", "nhs", "L04", E, "takes RS512", HEADER("RS384", "k"), GOOD, RSA_2048, HS_HANDOVER_URL},
-    {"the algorithm of the row", "nhs", NULL, E, NULL, HEADER("RS512", "k"), GOOD, RSA_2048, HS_HANDOVER_URL},
-    {"an algorithm that is only reported", "athena", "L04", W, "takes RS384", HEADER("ES384", "k"), GOOD, EC_384, HS_HANDOVER_URL},
-    {"no kid where it is optional", "auth0", "L06", W, "\"kid\" is absent", "{\"alg\":\"RS384\",\"typ\":\"JWT\"}", GOOD, RSA_2048,
+    {"another algorithm", "smart", "L04", W, "only RS384 ES384 are known", HEADER("ES256", "k"), GOOD, EC_256,
      HS_HANDOVER_URL},
-    {"the typ of the draft", "rfc7523bis", NULL, E, NULL, "{\"alg\":\"RS384\",\"kid\":\"k\",\"typ\":\"client-authentication+jwt\"}",
-     GOOD, RSA_2048, HS_HANDOVER_URL},
-    {"JWT where the draft is followed", "rfc7523bis", "L07", E, "must be \"client-authentication+jwt\"", HEADER("RS384", "k"), GOOD,
+    {"an algorithm that is not in the row", "nhs", "L04", E, "takes RS512", HEADER("RS384", "k"), GOOD, RSA_2048,
+     HS_HANDOVER_URL},
+    {"the algorithm of the row", "nhs", NULL, E, NULL, HEADER("RS512", "k"), GOOD, RSA_2048, HS_HANDOVER_URL},
+    {"an algorithm that is only reported", "athena", "L04", W, "takes RS384", HEADER("ES384", "k"), GOOD, EC_384,
+     HS_HANDOVER_URL},
+    {"no kid where it is optional", "auth0", "L06", W, "\"kid\" is absent", "{\"alg\":\"RS384\",\"typ\":\"JWT\"}", GOOD,
      RSA_2048, HS_HANDOVER_URL},
+    {"the typ of the draft", "rfc7523bis", NULL, E, NULL,
+     "{\"alg\":\"RS384\",\"kid\":\"k\",\"typ\":\"client-authentication+jwt\"}", GOOD, RSA_2048, HS_HANDOVER_URL},
+    {"JWT where the draft is followed", "rfc7523bis", "L07", E, "must be \"client-authentication+jwt\"",
+     HEADER("RS384", "k"), GOOD, RSA_2048, HS_HANDOVER_URL},
     {"the typ of the draft where JWT is compared", "inferno", "L07", E, "rfc7523bis",
      "{\"alg\":\"RS384\",\"kid\":\"k\",\"typ\":\"client-authentication+jwt\"}", GOOD, RSA_2048, HS_HANDOVER_URL},
     {"http in aud", "bds", "L16", W, "takes either scheme", HEADER("RS384", "k"),
@@ -74,8 +79,8 @@ static struct assertion_row {
      "{" WHO AUD "\"exp\":1700000240,\"iat\":1700000000}", RSA_2048, HS_HANDOVER_URL},
     {"a long jti", "smart", "L26", W, "152 characters", HEADER("RS384", "k"), "{" WHO AUD TIMES LONG_JTI "}", RSA_2048,
      HS_HANDOVER_URL},
-    {"a long jti for Epic", "epic", "L26", E, "152 characters", HEADER("RS384", "k"), "{" WHO AUD TIMES LONG_JTI "}", RSA_2048,
-     HS_HANDOVER_URL},
+    {"a long jti for Epic", "epic", "L26", E, "152 characters", HEADER("RS384", "k"), "{" WHO AUD TIMES LONG_JTI "}",
+     RSA_2048, HS_HANDOVER_URL},
     {"no iat where it is needed", "udap", "L33", E, "\"iat\" is absent",
      "{\"alg\":\"RS256\",\"kid\":\"k\",\"typ\":\"JWT\",\"x5c\":[]}",
      "{" WHO AUD "\"exp\":1700000240," JTI ",\"extensions\":{\"hl7-b2b\":{}}}", RSA_2048, HS_HANDOVER_URL},
@@ -83,21 +88,23 @@ static struct assertion_row {
      "{" WHO AUD TIMES JTI ",\"extensions\":{\"hl7-b2b\":{}}}", RSA_2048, HS_HANDOVER_URL},
     {"no extension where it is needed", "udap", "L33", E, "hl7-b2b",
      "{\"alg\":\"RS256\",\"kid\":\"k\",\"typ\":\"JWT\",\"x5c\":[]}", GOOD, RSA_2048, HS_HANDOVER_URL},
-    {"no iat, and a minute", "keycloak", NULL, E, NULL, HEADER("RS384", "k"), "{" WHO AUD "\"exp\":1700000060," JTI "}", RSA_2048,
-     HS_HANDOVER_URL},
+    {"no iat, and a minute", "keycloak", NULL, E, NULL, HEADER("RS384", "k"), "{" WHO AUD "\"exp\":1700000060," JTI "}",
+     RSA_2048, HS_HANDOVER_URL},
     {"no iat, and more than a minute", "keycloak", "L33", E, "60 seconds ahead at most", HEADER("RS384", "k"),
      "{" WHO AUD "\"exp\":1700000061," JTI "}", RSA_2048, HS_HANDOVER_URL},
     {"no nbf where it is listed", "entra", "L33", W, "\"nbf\" is absent",
      "{\"alg\":\"PS256\",\"kid\":\"k\",\"typ\":\"JWT\",\"x5t#S256\":\"AAAA\"}", GOOD, RSA_2048, HS_HANDOVER_URL},
     {"a kid that is no UUID", "dpc", "L33", E, "must be the UUID", HEADER("ES384", "k"), GOOD, EC_384, HS_HANDOVER_URL},
     {"a kid that is one", "dpc", NULL, E, NULL, HEADER("ES384", UUID), GOOD, EC_384, HS_HANDOVER_URL},
-    {"a small RSA key", "dpc", "L33", E, "2048 bits, but CMS DPC wants 4096", HEADER("RS384", UUID), GOOD, RSA_2048, HS_HANDOVER_URL},
+    {"a small RSA key", "dpc", "L33", E, "2048 bits, but CMS DPC wants 4096", HEADER("RS384", UUID), GOOD, RSA_2048,
+     HS_HANDOVER_URL},
     {"an RSA key of the right size", "dpc", NULL, E, NULL, HEADER("RS384", UUID), GOOD, RSA_4096, HS_HANDOVER_URL},
     {"EC by URL", "epic", NULL, E, NULL, HEADER("ES384", "k"), GOOD, EC_384, HS_HANDOVER_URL},
-    {"EC, nobody knows how", "epic", "L33", W, "registered a JWKS URL", HEADER("ES384", "k"), GOOD, EC_384, HS_HANDOVER_UNKNOWN},
+    {"EC, nobody knows how", "epic", "L33", W, "registered a JWKS URL", HEADER("ES384", "k"), GOOD, EC_384,
+     HS_HANDOVER_UNKNOWN},
     {"keys by value", "medplum", "L33", E, "wants a JWKS URL", HEADER("RS384", "k"), GOOD, RSA_2048, HS_HANDOVER_VALUE},
-    {"an assertion for those who take none", "ab2d", "L33", E, "takes no assertions", HEADER("RS384", "k"), GOOD, RSA_2048,
-     HS_HANDOVER_URL},
+    {"an assertion for those who take none", "ab2d", "L33", E, "takes no assertions", HEADER("RS384", "k"), GOOD,
+     RSA_2048, HS_HANDOVER_URL},
 };
 
 static void
@@ -128,7 +135,8 @@ sign(const char *header, const char *payload, enum key key, struct hs_buf *out_j
     const struct hs_alg *kept = signer->alg;
 
     assert_int_equal(hs_json_parse(span(header), &doc, NULL), HSMART_OK);
-    const char *kid = hs_json_text(hs_json_member(doc.root, "kid")), *alg = hs_json_text(hs_json_member(doc.root, "alg"));
+    const char *kid = hs_json_text(hs_json_member(doc.root, "kid")),
+               *alg = hs_json_text(hs_json_member(doc.root, "alg"));
     signer->alg = hs_alg_by_name(alg);
     assert_int_equal(hs_jws_sign(signer, span(header), span(payload), out_jwt, NULL), HSMART_OK);
     signer->alg = kept;
@@ -144,8 +152,11 @@ one_family_finds_this_in_it(void **state)
     struct hs_report report = {0};
 
     sign(row->header, row->payload, row->key, &jwt, &set);
-    const struct hs_assertion_expectation expectation = {.server = server_of(row->server), .jwks = hs_span_buf(&set),
-                                                         .handover = row->handover, .audience = AUDIENCE, .client_id = "c",
+    const struct hs_assertion_expectation expectation = {.server = server_of(row->server),
+                                                         .jwks = hs_span_buf(&set),
+                                                         .handover = row->handover,
+                                                         .audience = AUDIENCE,
+                                                         .client_id = "c",
                                                          .now_s = NOW};
     assert_int_equal(hs_check_assertion(hs_span_buf(&jwt), &expectation, &report, NULL), HSMART_OK);
     assert_sound(&report, "L");
@@ -172,14 +183,19 @@ every_row_can_be_pleased(void **state)
         if (server->algs != NULL)
             (void)snprintf(alg, sizeof alg, "%.*s", (int)strcspn(server->algs, " "), server->algs);
         enum key key = alg[0] != 'E' ? RSA_4096 : strcmp(alg, "ES384") == 0 ? EC_384 : EC_256;
-        (void)snprintf(header, sizeof header, "{\"alg\":\"%s\",\"kid\":\"" UUID "\",\"typ\":\"%s\",\"x5c\":[],\"x5t#S256\":\"\"}", alg,
+        (void)snprintf(header, sizeof header,
+                       "{\"alg\":\"%s\",\"kid\":\"" UUID "\",\"typ\":\"%s\",\"x5c\":[],\"x5t#S256\":\"\"}", alg,
                        server->assertion_type != NULL ? server->assertion_type : "JWT");
-        (void)snprintf(payload, sizeof payload, "{" WHO AUD "\"exp\":1700000060,\"iat\":1700000000,\"nbf\":1700000000," JTI
-                                                ",\"extensions\":{\"hl7-b2b\":{}}}");
+        (void)snprintf(payload, sizeof payload,
+                       "{" WHO AUD "\"exp\":1700000060,\"iat\":1700000000,\"nbf\":1700000000," JTI
+                       ",\"extensions\":{\"hl7-b2b\":{}}}");
         sign(header, payload, key, &jwt, &set);
-        const struct hs_assertion_expectation expectation = {.server = server, .jwks = hs_span_buf(&set),
-                                                             .handover = HS_HANDOVER_URL, .audience = AUDIENCE,
-                                                             .client_id = "c", .now_s = NOW};
+        const struct hs_assertion_expectation expectation = {.server = server,
+                                                             .jwks = hs_span_buf(&set),
+                                                             .handover = HS_HANDOVER_URL,
+                                                             .audience = AUDIENCE,
+                                                             .client_id = "c",
+                                                             .now_s = NOW};
         assert_int_equal(hs_check_assertion(hs_span_buf(&jwt), &expectation, &report, NULL), HSMART_OK);
         if (report.count > 0)
             fail_msg("%s: %s: %s", server->name, report.findings[0].rule->code, report.findings[0].text);
@@ -268,36 +284,104 @@ static struct served_row {
     enum hs_verdict l32; /* for an assertion */
 } served_rows[] = {
     {"as it should be", NULL, E, NULL, {.url = "https://c.example/jwks.json", OK_ANSWER}, HS_VERDICT_OK},
-    {"with a parameter of the type", NULL, E, NULL,
-     {.url = "https://c.example/", .status = 200, .content_type = "Application/JSON; charset=utf-8", .cache_life_s = 60}, HS_VERDICT_OK},
-    {"as a JWK set", NULL, E, NULL,
-     {.url = "HTTPS://c.example/", .status = 200, .content_type = "application/jwk-set+json", .cache_life_s = 29 * 3600}, HS_VERDICT_OK},
+    {"with a parameter of the type",
+     NULL,
+     E,
+     NULL,
+     {.url = "https://c.example/",
+      .status = 200,
+      .content_type = "Application/JSON; charset=utf-8",
+      .cache_life_s = 60},
+     HS_VERDICT_OK},
+    {"as a JWK set",
+     NULL,
+     E,
+     NULL,
+     {.url = "HTTPS://c.example/",
+      .status = 200,
+      .content_type = "application/jwk-set+json",
+      .cache_life_s = 29 * 3600},
+     HS_VERDICT_OK},
     {"http", "K14", E, "not https", {.url = "http://c.example/jwks.json", OK_ANSWER}, HS_VERDICT_WARNING},
     {"http to this machine", "K14", W, "for tests only", {.url = "http://[::1]:80/", OK_ANSWER}, HS_VERDICT_WARNING},
-    {"a bad certificate", "K14", E, "unknown authority",
-     {.url = "https://c.example/", .failure = HSMART_TLS_FAILED, .failure_text = "unknown authority", .cache_life_s = -1},
+    {"a bad certificate",
+     "K14",
+     E,
+     "unknown authority",
+     {.url = "https://c.example/",
+      .failure = HSMART_TLS_FAILED,
+      .failure_text = "unknown authority",
+      .cache_life_s = -1},
      HS_VERDICT_WARNING},
-    {"http that was not asked", "K14", E, "not https",
-     {.url = "http://c.example/", .failure = HSMART_INVALID_ARGUMENT, .failure_text = "", .cache_life_s = -1}, HS_VERDICT_WARNING},
-    {"nobody there", "K15", E, "no connection",
-     {.url = "https://c.example/", .failure = HSMART_NETWORK_FAILED, .failure_text = "no connection", .cache_life_s = -1},
+    {"http that was not asked",
+     "K14",
+     E,
+     "not https",
+     {.url = "http://c.example/", .failure = HSMART_INVALID_ARGUMENT, .failure_text = "", .cache_life_s = -1},
      HS_VERDICT_WARNING},
-    {"a redirect", "K15", E, "301 to https://other.example/: a redirect",
-     {.url = "https://c.example/", .status = 301, .location = "https://other.example/", .cache_life_s = -1}, HS_VERDICT_WARNING},
-    {"a login", "K15", E, "401: it asks for credentials", {.url = "https://c.example/", .status = 401, .cache_life_s = -1},
+    {"nobody there",
+     "K15",
+     E,
+     "no connection",
+     {.url = "https://c.example/",
+      .failure = HSMART_NETWORK_FAILED,
+      .failure_text = "no connection",
+      .cache_life_s = -1},
      HS_VERDICT_WARNING},
-    {"nothing there", "K15", E, "404: there is nothing", {.url = "https://c.example/", .status = 404, .cache_life_s = -1},
+    {"a redirect",
+     "K15",
+     E,
+     "301 to https://other.example/: a redirect",
+     {.url = "https://c.example/", .status = 301, .location = "https://other.example/", .cache_life_s = -1},
      HS_VERDICT_WARNING},
-    {"trouble", "K15", E, "503: the server", {.url = "https://c.example/", .status = 503, .cache_life_s = -1}, HS_VERDICT_WARNING},
-    {"no type", "K16", W, "no Content-Type", {.url = "https://c.example/", .status = 200, .cache_life_s = 3600}, HS_VERDICT_WARNING},
-    {"text", "K16", W, "\"text/plain\"",
-     {.url = "https://c.example/", .status = 200, .content_type = "text/plain", .cache_life_s = 3600}, HS_VERDICT_WARNING},
-    {"no life", "K17", W, "neither Cache-Control nor Expires",
-     {.url = "https://c.example/", .status = 200, .content_type = "application/json", .cache_life_s = -1}, HS_VERDICT_OK},
-    {"a long life", "K17", W, "30 hours",
-     {.url = "https://c.example/", .status = 200, .content_type = "application/json", .cache_life_s = 30 * 3600}, HS_VERDICT_OK},
-    {"no-store", "K17", W, "0 seconds",
-     {.url = "https://c.example/", .status = 200, .content_type = "application/json", .cache_life_s = 0}, HS_VERDICT_OK},
+    {"a login",
+     "K15",
+     E,
+     "401: it asks for credentials",
+     {.url = "https://c.example/", .status = 401, .cache_life_s = -1},
+     HS_VERDICT_WARNING},
+    {"nothing there",
+     "K15",
+     E,
+     "404: there is nothing",
+     {.url = "https://c.example/", .status = 404, .cache_life_s = -1},
+     HS_VERDICT_WARNING},
+    {"trouble",
+     "K15",
+     E,
+     "503: the server",
+     {.url = "https://c.example/", .status = 503, .cache_life_s = -1},
+     HS_VERDICT_WARNING},
+    {"no type",
+     "K16",
+     W,
+     "no Content-Type",
+     {.url = "https://c.example/", .status = 200, .cache_life_s = 3600},
+     HS_VERDICT_WARNING},
+    {"text",
+     "K16",
+     W,
+     "\"text/plain\"",
+     {.url = "https://c.example/", .status = 200, .content_type = "text/plain", .cache_life_s = 3600},
+     HS_VERDICT_WARNING},
+    {"no life",
+     "K17",
+     W,
+     "neither Cache-Control nor Expires",
+     {.url = "https://c.example/", .status = 200, .content_type = "application/json", .cache_life_s = -1},
+     HS_VERDICT_OK},
+    {"a long life",
+     "K17",
+     W,
+     "30 hours",
+     {.url = "https://c.example/", .status = 200, .content_type = "application/json", .cache_life_s = 30 * 3600},
+     HS_VERDICT_OK},
+    {"no-store",
+     "K17",
+     W,
+     "0 seconds",
+     {.url = "https://c.example/", .status = 200, .content_type = "application/json", .cache_life_s = 0},
+     HS_VERDICT_OK},
 };
 
 static void
@@ -362,7 +446,8 @@ main(void)
     static const struct {
         const char *alg;
         unsigned bits;
-    } keys[KEY_COUNT] = {[RSA_2048] = {"RS384", 2048}, [RSA_4096] = {"RS384", 4096}, [EC_384] = {"ES384", 0}, [EC_256] = {"ES256", 0}};
+    } keys[KEY_COUNT] = {
+        [RSA_2048] = {"RS384", 2048}, [RSA_4096] = {"RS384", 4096}, [EC_384] = {"ES384", 0}, [EC_256] = {"ES256", 0}};
     static struct rows rows;
 
     for (size_t i = 0; i < KEY_COUNT; i++) {

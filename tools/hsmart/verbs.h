@@ -7,5 +7,6 @@
 extern const struct cli_verb verb_assertion;
 extern const struct cli_verb verb_check_assertion;
 extern const struct cli_verb verb_check_jwks;
+extern const struct cli_verb verb_check_request;
 
 #endif
