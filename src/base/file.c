@@ -105,10 +105,11 @@ hs_file_read_secret(const char *path, size_t max_len, struct hs_buf *out, hsmart
     }
     (void)snprintf(name, sizeof name, "\"%s\"", path);
     code = hs_file_read_fd(fd, name, max_len, out, err);
-    if (code != HSMART_OK && err != NULL)
-        err->code = HSMART_PIN_UNAVAILABLE;
-    if (code != HSMART_OK)
+    if (code != HSMART_OK && code != HSMART_NO_MEMORY) {
         code = HSMART_PIN_UNAVAILABLE;
+        if (err != NULL)
+            err->code = code;
+    }
 out:
     (void)close(fd);
     return code;

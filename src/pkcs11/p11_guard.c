@@ -16,6 +16,7 @@
 #include "text.h"
 
 #define STATE_FILE_MAX 1024U
+#define RECORD_MAX 512U /* more than a record can have */
 #define LOCK_WAIT_MS 30000
 #define NO_DIRECTORY "the PIN guard has no directory for its state"
 #define CANNOT_WRITE "the PIN guard cannot write down its state"
@@ -190,21 +191,19 @@ struct record {
     bool has_digest;
 };
 
+/* Without memory: a lack of it must not look like a damaged state. */
 static bool
 parse_hex_field(const char *text, const char *name, uint8_t *out, size_t len)
 {
-    struct hs_buf bytes = {0};
     char value[128] = "";
     const char *at = strstr(text, name);
-    bool found;
 
-    if (at == NULL || sscanf(at + strlen(name), " %127[0-9a-f]", value) != 1)
+    if (at == NULL || sscanf(at + strlen(name), " %127[0-9a-f]", value) != 1 || strlen(value) != 2 * len)
         return false;
-    found = hs_text_parse_hex(value, &bytes, NULL) == HSMART_OK && bytes.len == len;
-    if (found)
-        memcpy(out, bytes.data, len);
-    hs_buf_clear(&bytes);
-    return found;
+    for (size_t i = 0; i < len; i++)
+        if (sscanf(value + 2 * i, "%2hhx", &out[i]) != 1)
+            return false;
+    return true;
 }
 
 static bool
@@ -239,37 +238,39 @@ load_record(const char *path, struct record *out_record, hsmart_err *err)
     code = hs_file_read(path, STATE_FILE_MAX, &text, err);
     if (code == HSMART_OK && !parse_record(hs_buf_text(&text), out_record))
         code = hs_err_set(err, HSMART_PIN_GUARDED, "the PIN guard's state in \"%s\" is damaged", path);
-    else if (code != HSMART_OK)
+    else if (code != HSMART_OK && code != HSMART_NO_MEMORY)
         code = hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard's state cannot be read");
-    if (code != HSMART_OK)
+    if (code == HSMART_PIN_GUARDED)
         hs_err_hint(err, "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard");
     hs_buf_clear(&text);
     return code;
 }
 
+/* `text` is room for the record. */
 static enum hsmart_code
-save_record(const char *path, enum hs_guard_state state, const struct hs_guard *with_digest, hsmart_err *err)
+save_record(const char *path, enum hs_guard_state state, const struct hs_guard *with_digest, struct hs_buf *text,
+            hsmart_err *err)
 {
-    struct hs_buf text = {0};
-    enum hsmart_code code = hs_buf_append_format(&text, err, FORMAT_LINE "\nstate %s\ntime %lld\n", states[state].word,
-                                                 (long long)hs_clock_now_s());
+    enum hsmart_code code = hs_buf_resize(text, 0, err);
 
+    if (code == HSMART_OK)
+        code = hs_buf_append_format(text, err, FORMAT_LINE "\nstate %s\ntime %lld\n", states[state].word,
+                                    (long long)hs_clock_now_s());
     if (code == HSMART_OK && with_digest != NULL) {
-        code = hs_buf_append_str(&text, "salt ", err);
+        code = hs_buf_append_str(text, "salt ", err);
         if (code == HSMART_OK)
-            code = hs_text_append_hex(&text, HS_SPAN_OF(with_digest->salt), err);
+            code = hs_text_append_hex(text, HS_SPAN_OF(with_digest->salt), err);
         if (code == HSMART_OK)
-            code = hs_buf_append_str(&text, "\ndigest ", err);
+            code = hs_buf_append_str(text, "\ndigest ", err);
         if (code == HSMART_OK)
-            code = hs_text_append_hex(&text, HS_SPAN_OF(with_digest->digest), err);
+            code = hs_text_append_hex(text, HS_SPAN_OF(with_digest->digest), err);
         if (code == HSMART_OK)
-            code = hs_buf_append_str(&text, "\n", err);
+            code = hs_buf_append_str(text, "\n", err);
     }
     if (code == HSMART_OK)
-        code = hs_file_write_atomic(path, hs_span_buf(&text), 0600, err);
+        code = hs_file_write_atomic(path, hs_span_buf(text), 0600, err);
     if (code == HSMART_OUTPUT_FAILED)
         code = refuse_place(CANNOT_WRITE, err);
-    hs_buf_clear(&text);
     return code;
 }
 
@@ -318,6 +319,8 @@ hs_guard_begin(const char *directory, const char *identity, struct hs_span pin, 
         code = hs_random_bytes(guard.salt, sizeof guard.salt, err);
     if (code == HSMART_OK)
         code = digest_of(HS_SPAN_OF(guard.salt), pin, guard.digest, err);
+    if (code == HSMART_OK) /* now, so that the end of a try can be written down whatever happens to memory meanwhile */
+        code = hs_buf_reserve(&guard.record, RECORD_MAX, err);
     if (code != HSMART_OK)
         goto out;
     *out_guard = guard;
@@ -330,13 +333,13 @@ out:
 enum hsmart_code
 hs_guard_mark_pending(struct hs_guard *guard, hsmart_err *err)
 {
-    return save_record(guard->path, HS_GUARD_PENDING, guard, err);
+    return save_record(guard->path, HS_GUARD_PENDING, guard, &guard->record, err);
 }
 
 enum hsmart_code
 hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state, hsmart_err *err)
 {
-    return save_record(guard->path, state, state == HS_GUARD_REFUSED ? guard : NULL, err);
+    return save_record(guard->path, state, state == HS_GUARD_REFUSED ? guard : NULL, &guard->record, err);
 }
 
 void
@@ -349,6 +352,7 @@ hs_guard_end(struct hs_guard *guard)
         (void)close(guard->lock_fd);
     }
     hs_string_free(guard->path);
+    hs_buf_clear(&guard->record);
     hs_wipe(guard, sizeof *guard);
     guard->lock_fd = -1;
 }
@@ -379,6 +383,7 @@ enum hsmart_code
 hs_guard_reopen(const char *directory, const char *identity, hsmart_err *err)
 {
     char *path = NULL;
+    struct hs_buf record = {0};
     int lock_fd = -1;
     enum hsmart_code code = make_directories(directory, err);
 
@@ -387,9 +392,10 @@ hs_guard_reopen(const char *directory, const char *identity, hsmart_err *err)
     if (code == HSMART_OK)
         code = take_lock(path, &lock_fd, err);
     if (code == HSMART_OK)
-        code = save_record(path, HS_GUARD_REOPENED, NULL, err);
+        code = save_record(path, HS_GUARD_REOPENED, NULL, &record, err);
     if (lock_fd >= 0)
         (void)close(lock_fd);
+    hs_buf_clear(&record);
     hs_string_free(path);
     return code;
 }

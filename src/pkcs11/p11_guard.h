@@ -26,6 +26,7 @@ struct hs_guard {
     enum hs_guard_state state;    /* as found */
     bool other_pin;               /* the PIN at hand is not the one the state is about */
     uint8_t salt[16], digest[32]; /* of the PIN at hand */
+    struct hs_buf record;         /* room to write its end, had before the try */
 };
 
 /* The directory: `given` when not NULL, else $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/hsmart,

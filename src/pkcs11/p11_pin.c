@@ -60,9 +60,11 @@ take_pin(const struct hs_buf *text, struct hs_secret *out_pin, hsmart_err *err)
 static enum hsmart_code
 unavailable(hsmart_err *err, enum hsmart_code code)
 {
+    if (code != HSMART_NO_MEMORY)
+        code = HSMART_PIN_UNAVAILABLE;
     if (err != NULL)
-        err->code = HSMART_PIN_UNAVAILABLE;
-    return code == HSMART_NO_MEMORY ? code : HSMART_PIN_UNAVAILABLE;
+        err->code = code;
+    return code;
 }
 
 static enum hsmart_code
