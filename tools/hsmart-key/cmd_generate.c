@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "fresh.h"
 #include "key_view.h"
 #include "process.h"
 #include "progress.h"
@@ -23,7 +24,8 @@ struct generate_options {
 static const struct cli_option generate_options[] = {
     {"alg", 0, "ALG", CLI_TEXT, offsetof(struct generate_options, alg),
      "what the key is for, which gives its type: RS384 (RSA) or ES384 (P-384), which every SMART server takes; also "
-     "RS256 RS512 PS256 PS384 PS512 ES256 ES512; required", 0, 0},
+     "RS256 RS512 PS256 PS384 PS512 ES256 ES512; required",
+     0, 0},
     {"label", 0, "LABEL", CLI_TEXT, offsetof(struct generate_options, label),
      "what the key will be called; required, and must not be in use", 0, 0},
     {"bits", 0, "N", CLI_NUMBER, offsetof(struct generate_options, bits), "RSA modulus, 2048 to 16384; default 3072",
@@ -103,49 +105,22 @@ out:
 
 /* ---- Reading back ---- */
 
-#define ARGUMENTS_MAX 20U
-
-/* Arguments for our own `audit`, which sees the token as any later process will. */
-struct arguments {
-    const char *words[ARGUMENTS_MAX];
-    size_t count;
-};
-
-static void
-add_option(struct arguments *arguments, const char *name, const char *value)
-{
-    if (value == NULL)
-        return;
-    arguments->words[arguments->count++] = name;
-    arguments->words[arguments->count++] = value;
-}
-
+/* Our own `audit` sees the token as any later process will. */
 static enum hsmart_code
 audit_in_fresh_process(const struct cli_call *call, const struct target *target, const hsmart_key *key,
                        struct hs_buf *out_json, hsmart_err *err)
 {
-    enum hsmart_code code;
-    char from_fd[32];
-    int pin_fd = -1, status = 0;
-    struct arguments arguments = {.words = {call->program->name, "audit", "--json", "--quiet"}, .count = 4};
+    int pin_fd = -1;
+    struct fresh fresh = {.words = {call->program->name, "audit", "--json", "--quiet"}, .count = 4};
+    enum hsmart_code code = hsmart_token_pin_fd(target->opened, &pin_fd, err);
 
-    code = hsmart_token_pin_fd(target->opened, &pin_fd, err);
     if (code != HSMART_OK)
         return code;
-    (void)snprintf(from_fd, sizeof from_fd, "fd:%d", pin_fd);
-    add_option(&arguments, "--module", target->token.module);
-    add_option(&arguments, "--token-uri", hsmart_token_get_info(target->opened)->uri);
-    add_option(&arguments, "--key-uri", hsmart_key_get_info(key)->uri);
-    add_option(&arguments, "--init-string", target->token.init_string);
-    add_option(&arguments, "--quirks", target->token.quirks);
-    add_option(&arguments, "--state-directory", target->token.state_directory);
-    add_option(&arguments, "--pin-source", pin_fd >= 0 ? from_fd : target->token.pin_source);
-    /* posix_spawn does not write to the words, whatever its prototype says. */
-    code = process_run_self((char *const *)(uintptr_t)arguments.words, out_json, &status, err);
+    fresh_add_token(&fresh, target, hsmart_token_get_info(target->opened)->uri, pin_fd);
+    fresh_add(&fresh, "--key-uri", hsmart_key_get_info(key)->uri);
+    code = fresh_run(&fresh, true, out_json, err);
     if (pin_fd >= 0)
         (void)close(pin_fd);
-    if (code == HSMART_OK && status != HS_EXIT_OK && status != HS_EXIT_CHECK)
-        code = hs_err_set(err, HSMART_POLICY_REFUSED, "the fresh process ended with status %d", status);
     return code;
 }
 
@@ -160,8 +135,8 @@ compare(const hsmart_key *key, struct hs_span json, hsmart_err *err)
     const hs_json_value *keys = hs_json_member(doc.root, "keys");
     const hs_json_value *seen = hs_json_element(keys, 0);
     const hs_json_value *problem = hs_json_member(seen, "problem");
-    if (hs_json_length(keys) != 1 || !hs_span_equal_str(hs_json_string(hs_json_member(seen, "thumbprint")),
-                                                        hsmart_key_get_info(key)->thumbprint))
+    if (hs_json_length(keys) != 1 ||
+        !hs_span_equal_str(hs_json_string(hs_json_member(seen, "thumbprint")), hsmart_key_get_info(key)->thumbprint))
         code = hs_err_set(err, HSMART_POLICY_REFUSED, "a fresh process finds another key under its name");
     else if (!hs_span_equal_str(hs_json_string(hs_json_member(seen, "verdict")), "ok"))
         code = hs_err_set(err, HSMART_POLICY_REFUSED, "a fresh process sees it otherwise: %s",

@@ -1,0 +1,500 @@
+#include "rows.h"
+
+#include "base64url.h"
+#include "canonical.h"
+#include "key_policy.h"
+#include "record.h"
+#include "record_verify.h"
+#include "software_signer.h"
+
+#define PLAN                                                                                                           \
+    "ceremony \"c\" { organisation = O purpose = P witnesses = 1 not-before = 2026-11-01 not-after = 2026-11-30 }\n"   \
+    "role officer { }\n"                                                                                               \
+    "key k { alg = ES256 start = 2027-01-01 end = 2027-12-31 purpose = first clients = epic }\n"                       \
+    "policy { tolerate = CKA_LOCAL }\n"
+
+/* One new key, and one of the organisation's, for all tests. */
+static struct hs_signer *key, *organisation;
+
+/* ---- A good payload ---- */
+
+static void
+put_jwk_of(struct hs_json_writer *writer, const struct hs_signer *signer)
+{
+    hs_json_member_text(writer, "kid", signer->jwk->thumbprint);
+    hs_json_name(writer, "jwk");
+    hs_jwk_put(writer, signer->jwk, NULL, signer->alg->name);
+}
+
+static void
+put_attributes(struct hs_json_writer *writer)
+{
+    hs_json_name(writer, "attributes");
+    hs_json_begin_array(writer);
+    for (size_t i = 0; i < hs_policy_row_count; i++) {
+        const char *wanted = hs_policy_rows[i].wanted ? "yes" : "no";
+        hs_json_begin_object(writer);
+        hs_json_member_text(writer, "name", hs_policy_rows[i].name);
+        hs_json_member_text(writer, "reported", hs_policy_rows[i].type == CKA_LOCAL ? "no" : wanted);
+        hs_json_member_text(writer, "verdict", "ok");
+        hs_json_member_text(writer, "wanted", wanted);
+        hs_json_end_object(writer);
+    }
+    hs_json_end_array(writer);
+}
+
+static void
+put_proof(struct hs_json_writer *writer, const struct hs_plan *plan)
+{
+    struct hs_buf text = {0}, signature = {0}, encoded = {0};
+
+    assert_int_equal(
+        hs_buf_append_format(&text, NULL, "hsmart: key k of the ceremony by plan %s signs", plan->sha256_hex), 0);
+    assert_int_equal(key->ops->sign(key, hs_span_buf(&text), &signature, NULL), 0);
+    assert_int_equal(hs_base64url_append(&encoded, hs_span_buf(&signature), NULL), 0);
+    hs_json_name(writer, "proof");
+    hs_json_begin_object(writer);
+    hs_json_member_text(writer, "alg", "ES256");
+    hs_json_member_text(writer, "signature", hs_buf_text(&encoded));
+    hs_json_member_text(writer, "text", hs_buf_text(&text));
+    hs_json_end_object(writer);
+    hs_buf_clear(&text);
+    hs_buf_clear(&signature);
+    hs_buf_clear(&encoded);
+}
+
+static void
+put_key(struct hs_json_writer *writer, const struct hs_plan *plan)
+{
+    hs_json_begin_object(writer);
+    hs_json_member_text(writer, "label", "k");
+    hs_json_member_text(writer, "alg", "ES256");
+    hs_json_member_text(writer, "start", "2027-01-01");
+    hs_json_member_text(writer, "end", "2027-12-31");
+    hs_json_member_text(writer, "purpose", "first");
+    hs_json_member_text(writer, "clients", "epic");
+    put_jwk_of(writer, key);
+    put_attributes(writer);
+    hs_json_name(writer, "attack");
+    hs_json_put_raw(
+        writer, span("[{\"answer\":\"CKR_ATTRIBUTE_SENSITIVE\",\"attempt\":\"read CKA_VALUE\",\"outcome\":\"held\"}]"));
+    put_proof(writer, plan);
+    hs_json_end_object(writer);
+}
+
+static void
+put_people(struct hs_json_writer *writer)
+{
+    hs_json_name(writer, "participants");
+    hs_json_put_raw(writer, span("[{\"confirmed\":\"2026-11-25T20:01:00Z\",\"name\":\"Ann\",\"role\":\"officer\"},"
+                                 "{\"confirmed\":\"2026-11-25T20:02:00Z\",\"name\":\"Will\",\"role\":\"witness\"}]"));
+}
+
+static void
+put_signers(struct hs_json_writer *writer)
+{
+    hs_json_name(writer, "signers");
+    hs_json_begin_array(writer);
+    hs_json_begin_object(writer);
+    hs_json_member_text(writer, "who", "a new key");
+    put_jwk_of(writer, key);
+    hs_json_end_object(writer);
+    hs_json_begin_object(writer);
+    hs_json_member_text(writer, "who", "the organisation");
+    put_jwk_of(writer, organisation);
+    hs_json_end_object(writer);
+    hs_json_end_array(writer);
+}
+
+static void
+good_payload(struct hs_buf *out)
+{
+    struct hs_json_writer writer = {.out = out};
+    struct hs_plan plan = {0};
+
+    assert_int_equal(hs_plan_parse(span(PLAN), "plan", &plan, NULL), HSMART_OK);
+    hs_json_begin_object(&writer);
+    hs_json_member_text(&writer, "type", HS_RECORD_TYP);
+    hs_json_member_integer(&writer, "version", 1);
+    hs_json_member_text(&writer, "kind", "ceremony");
+    hs_json_member_text(&writer, "result", "passed");
+    hs_json_member_text(&writer, "failure", "");
+    hs_json_member_text(&writer, "ceremony", "c");
+    hs_json_member_text(&writer, "organisation", "O");
+    hs_json_name(&writer, "plan");
+    hs_json_begin_object(&writer);
+    hs_json_member_text(&writer, "sha256", plan.sha256_hex);
+    hs_json_member_text(&writer, "words", plan.words);
+    hs_json_member_text(&writer, "text", PLAN);
+    hs_json_end_object(&writer);
+    hs_json_member_text(&writer, "started", "2026-11-25T20:00:00Z");
+    hs_json_member_text(&writer, "finished", "2026-11-25T20:30:00Z");
+    put_people(&writer);
+    hs_json_name(&writer, "keys");
+    hs_json_begin_array(&writer);
+    put_key(&writer, &plan);
+    hs_json_end_array(&writer);
+    hs_json_member_text(&writer, "previous_sha256", "");
+    put_signers(&writer);
+    hs_json_end_object(&writer);
+    assert_int_equal(hs_json_writer_finish(&writer, NULL), HSMART_OK);
+    hs_plan_clear(&plan);
+}
+
+/* The payload with the first `from` replaced by `to`, signed by the keys that it names: what is wrong then is wrong in
+ * spite of its signatures. */
+static void
+signed_record(const char *from, const char *to, size_t signer_count, struct hs_buf *out)
+{
+    struct hs_signer *signers[] = {key, organisation};
+    struct hs_buf payload = {0}, changed = {0};
+    hsmart_err err = {0};
+
+    good_payload(&payload);
+    const char *text = hs_buf_text(&payload), *at = from != NULL ? strstr(text, from) : text;
+    assert_non_null(at);
+    assert_int_equal(hs_buf_append(&changed, (struct hs_span){payload.data, (size_t)(at - text)}, NULL), 0);
+    assert_int_equal(hs_buf_append_format(&changed, NULL, "%s%s", to, at + (from != NULL ? strlen(from) : 0)), 0);
+    if (hs_record_sign(hs_span_buf(&changed), signers, signer_count, out, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    hs_buf_clear(&payload);
+    hs_buf_clear(&changed);
+}
+
+static enum hsmart_code
+check_text(struct hs_span text, hsmart_err *err)
+{
+    struct hs_record record = {0};
+    enum hsmart_code code = hs_record_parse(text, "record", &record, err);
+
+    if (code == HSMART_OK)
+        code = hs_record_check(&record, err);
+    hs_record_clear(&record);
+    return code;
+}
+
+/* ---- Good ---- */
+
+static void
+a_good_record_holds(void **state)
+{
+    struct hs_buf text = {0};
+    hsmart_err err = {0};
+
+    (void)state;
+    signed_record(NULL, "", 2, &text);
+    if (check_text(hs_span_buf(&text), &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    hs_buf_clear(&text);
+}
+
+/* ---- Changed by somebody without the keys: every byte ---- */
+
+static void
+a_changed_byte_is_found(void **state)
+{
+    struct hs_buf text = {0};
+    static const uint8_t changes[] = {0x01, 0x20};
+
+    (void)state;
+    signed_record(NULL, "", 2, &text);
+    for (size_t i = 0; i < text.len; i++)
+        for (size_t j = 0; j < sizeof changes; j++) {
+            text.data[i] ^= changes[j];
+            if (check_text(hs_span_buf(&text), NULL) == HSMART_OK)
+                fail_msg("byte %zu, changed by 0x%02x, is not missed", i, changes[j]);
+            text.data[i] ^= changes[j];
+        }
+    hs_buf_clear(&text);
+}
+
+static void
+a_byte_more_or_less_is_found(void **state)
+{
+    struct hs_buf text = {0}, changed = {0};
+
+    (void)state;
+    signed_record(NULL, "", 2, &text);
+    for (size_t i = 0; i <= text.len; i++) {
+        hs_buf_clear(&changed);
+        assert_int_equal(hs_buf_append(&changed, (struct hs_span){text.data, i}, NULL), 0);
+        assert_int_equal(hs_buf_append_str(&changed, " ", NULL), 0);
+        assert_int_equal(hs_buf_append(&changed, (struct hs_span){text.data + i, text.len - i}, NULL), 0);
+        assert_int_not_equal(check_text(hs_span_buf(&changed), NULL), HSMART_OK);
+        assert_int_not_equal(i == text.len ? HSMART_CHECK_FAILED : check_text((struct hs_span){text.data, i}, NULL),
+                             HSMART_OK);
+    }
+    hs_buf_clear(&text);
+    hs_buf_clear(&changed);
+}
+
+static void
+a_signature_that_is_taken_away_is_missed(void **state)
+{
+    struct hs_buf text = {0};
+    hsmart_err err = {0};
+
+    (void)state;
+    signed_record(NULL, "", 1, &text);
+    assert_int_equal(check_text(hs_span_buf(&text), &err), HSMART_CHECK_FAILED);
+    assert_non_null(strstr(err.text, "1 signatures are there, and 2 should be"));
+    hs_buf_clear(&text);
+}
+
+/* ---- Wrong in spite of good signatures ---- */
+
+static struct lie {
+    const char *name, *from, *to, *said;
+} lies[] = {
+    {"another version", "\"version\":1", "\"version\":2", "in a version that is known"},
+    {"another type", "\"type\":\"hsmart-ceremony-record\"", "\"type\":\"x\"", "in a version that is known"},
+    {"neither ceremony nor rehearsal", "\"kind\":\"ceremony\"", "\"kind\":\"party\"", "neither"},
+    {"a failed ceremony", "\"result\":\"passed\",\"failure\":\"\"", "\"result\":\"failed\",\"failure\":\"leaks\"",
+     "FAILED: leaks"},
+    {"no result", "\"result\":\"passed\"", "\"result\":\"\"", "does not say whether"},
+    {"another plan", "witnesses = 1", "witnesses = 2", "fingerprint"},
+    {"a plan that is none", "witnesses = 1", "witnesses = x", "no good plan"},
+    {"other words", "\"words\":\"", "\"words\":\"aardvark ", "fingerprint"},
+    {"another title", "\"ceremony\":\"c\"", "\"ceremony\":\"d\"", "another ceremony"},
+    {"the end before the start", "\"finished\":\"2026-11-25T20:30:00Z\"", "\"finished\":\"2026-11-25T19:30:00Z\"",
+     "from when to when"},
+    {"a day that was not planned", "\"started\":\"2026-11-25T20:00:00Z\"", "\"started\":\"2026-10-25T20:00:00Z\"",
+     "a day for which"},
+    {"somebody confirmed before it began", "2026-11-25T20:01:00Z", "2026-11-25T19:01:00Z", "at another time"},
+    {"nobody had a role", "\"role\":\"officer\"", "\"role\":\"guest\"", "had the role"},
+    {"no witness", ",{\"confirmed\":\"2026-11-25T20:02:00Z\",\"name\":\"Will\",\"role\":\"witness\"}", "",
+     "people took part"},
+    {"one person with two parts", "\"name\":\"Will\"", "\"name\":\"Ann\"", "two parts"},
+    {"another purpose of the key", "\"purpose\":\"first\"", "\"purpose\":\"second\"", "other than planned"},
+    {"other clients", "\"clients\":\"epic\"", "\"clients\":\"evil\"", "other than planned"},
+    {"another end", "\"end\":\"2027-12-31\"", "\"end\":\"2037-12-31\"", "other than planned"},
+    {"a kid that is not the key's", "\"kid\":\"", "\"kid\":\"A", "did not sign it"},
+    {"a test signature over another text", "signs\"", "sings\"", "test signature"},
+    {"an attribute that was not looked at", "CKA_EXTRACTABLE", "CKA_COLOUR", "was not looked at"},
+    {"an attribute to the contrary", "\"name\":\"CKA_EXTRACTABLE\",\"reported\":\"no\"",
+     "\"name\":\"CKA_EXTRACTABLE\",\"reported\":\"yes\"", "does not tolerate"},
+    {"another wish", "\"name\":\"CKA_EXTRACTABLE\",\"reported\":\"no\",\"verdict\":\"ok\",\"wanted\":\"no\"",
+     "\"name\":\"CKA_EXTRACTABLE\",\"reported\":\"yes\",\"verdict\":\"ok\",\"wanted\":\"yes\"",
+     "another CKA_EXTRACTABLE was wanted"},
+    {"a key that was got at", "\"outcome\":\"held\"", "\"outcome\":\"broken\"", "can be got at"},
+    {"a key that was not attacked",
+     "[{\"answer\":\"CKR_ATTRIBUTE_SENSITIVE\",\"attempt\":\"read CKA_VALUE\",\"outcome\":\"held\"}]", "[]",
+     "was not attacked"},
+};
+
+static void
+a_lie_that_is_signed_is_found(void **state)
+{
+    const struct lie *row = *state;
+    struct hs_buf text = {0};
+    hsmart_err err = {0};
+
+    signed_record(row->from, row->to, 2, &text);
+    assert_int_equal(check_text(hs_span_buf(&text), &err), HSMART_CHECK_FAILED);
+    if (strstr(err.text, row->said) == NULL)
+        fail_msg("it says \"%s\"", err.text);
+    hs_buf_clear(&text);
+}
+
+/* ---- Held against other things ---- */
+
+struct verdicts {
+    const char *check;
+    enum hs_verdict verdict;
+};
+
+static void
+keep_verdict(void *arg, enum hs_verdict verdict, const char *check, const char *line)
+{
+    struct verdicts *verdicts = arg;
+
+    (void)line;
+    if (strcmp(verdicts->check, check) == 0)
+        verdicts->verdict = verdict;
+}
+
+static enum hs_verdict
+verdict_of(const struct hs_record *record, const char *check, const struct hs_record_expectation *expectation)
+{
+    struct verdicts verdicts = {check, HS_VERDICT_NOT_LOOKED};
+    size_t bad_count = 0;
+
+    assert_int_equal(hs_record_verify(record, expectation, keep_verdict, &verdicts, &bad_count, NULL), HSMART_OK);
+    assert_int_equal(bad_count > 0, verdicts.verdict == HS_VERDICT_BAD);
+    return verdicts.verdict;
+}
+
+static void
+parse_signed(const char *from, const char *to, struct hs_record *out)
+{
+    struct hs_buf text = {0};
+
+    signed_record(from, to, 2, &text);
+    assert_int_equal(hs_record_parse(hs_span_buf(&text), "record", out, NULL), HSMART_OK);
+    hs_buf_clear(&text);
+}
+
+static void
+a_trusted_key_must_have_signed(void **state)
+{
+    struct hs_record record = {0};
+
+    (void)state;
+    parse_signed(NULL, "", &record);
+    assert_int_equal(
+        verdict_of(&record, "trust", &(struct hs_record_expectation){.trust = organisation->jwk->thumbprint}),
+        HS_VERDICT_GOOD);
+    assert_int_equal(
+        verdict_of(&record, "trust",
+                   &(struct hs_record_expectation){.trust = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"}),
+        HS_VERDICT_BAD);
+    assert_int_equal(verdict_of(&record, "trust", &(struct hs_record_expectation){0}), HS_VERDICT_NOT_LOOKED);
+    hs_record_clear(&record);
+}
+
+#define TIMES(started, finished, ann, will)                                                                            \
+    "\"started\":\"2026-11-25T" started "Z\",\"finished\":\"2026-11-25T" finished "Z\",\"participants\":["             \
+    "{\"confirmed\":\"2026-11-25T" ann "Z\",\"name\":\"Ann\",\"role\":\"officer\"},"                                   \
+    "{\"confirmed\":\"2026-11-25T" will "Z\",\"name\":\"Will\""
+#define USUAL_TIMES TIMES("20:00:00", "20:30:00", "20:01:00", "20:02:00")
+
+static struct chain {
+    const char *name, *times; /* of the record before */
+    bool names_it;            /* the later one has its digest */
+    enum hs_verdict verdict;
+} chains[] = {
+    {"an earlier one", TIMES("19:00:00", "19:30:00", "19:01:00", "19:02:00"), true, HS_VERDICT_GOOD},
+    {"another one", TIMES("19:00:00", "19:30:00", "19:01:00", "19:02:00"), false, HS_VERDICT_BAD},
+    {"one that ended later than the next began", TIMES("19:00:00", "20:10:00", "19:01:00", "19:02:00"), true,
+     HS_VERDICT_BAD},
+    {"one that does not hold itself", TIMES("19:00:00", "19:30:00", "18:01:00", "19:02:00"), true, HS_VERDICT_BAD},
+};
+
+static void
+a_record_is_chained_to(void **state)
+{
+    const struct chain *row = *state;
+    struct hs_record first = {0}, second = {0};
+    char chained[200];
+
+    parse_signed(USUAL_TIMES, row->times, &first);
+    (void)snprintf(chained, sizeof chained, "\"previous_sha256\":\"%s\"",
+                   row->names_it ? first.sha256_hex
+                                 : "0000000000000000000000000000000000000000000000000000000000000000");
+    parse_signed("\"previous_sha256\":\"\"", chained, &second);
+    assert_int_equal(verdict_of(&second, "previous", &(struct hs_record_expectation){.previous = &first}),
+                     row->verdict);
+    hs_record_clear(&first);
+    hs_record_clear(&second);
+}
+
+static void
+a_key_set_has_the_keys(void **state)
+{
+    struct hs_record record = {0};
+    struct hs_jwks jwks = {0}, empty = {0};
+    struct hs_buf with = {0}, without = {0};
+
+    (void)state;
+    parse_signed(NULL, "", &record);
+    assert_int_equal(hs_jwks_add(&jwks, key->jwk, "another-kid", NULL, NULL),
+                     HSMART_OK); /* the key counts, not its name */
+    assert_int_equal(hs_jwks_format(&jwks, &with, NULL), HSMART_OK);
+    assert_int_equal(hs_jwks_add(&empty, organisation->jwk, NULL, NULL, NULL), HSMART_OK);
+    assert_int_equal(hs_jwks_format(&empty, &without, NULL), HSMART_OK);
+    assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = hs_span_buf(&with)}),
+                     HS_VERDICT_GOOD);
+    assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = hs_span_buf(&without)}),
+                     HS_VERDICT_BAD);
+    assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = span("{")}), HS_VERDICT_BAD);
+    hs_record_clear(&record);
+    hs_jwks_clear(&jwks);
+    hs_jwks_clear(&empty);
+    hs_buf_clear(&with);
+    hs_buf_clear(&without);
+}
+
+/* ---- Form ---- */
+
+static struct canonical {
+    const char *name, *text, *canonical; /* NULL: refused */
+} canonicals[] = {
+    {"members are sorted, spaces go", "{ \"b\" : 1, \"a\" : [ true, null, \"x\" ] }",
+     "{\"a\":[true,null,\"x\"],\"b\":1}"},
+    {"escapes are the shortest", "\"\\u0041\\u000a\\/\"", "\"A\\n/\""},
+    {"characters stay", "\"\xc3\xa9\"", "\"\xc3\xa9\""},
+    {"a fraction", "1.5", NULL},
+    {"an exponent", "1e3", NULL},
+    {"not JSON", "{", NULL},
+};
+
+static void
+json_has_one_canonical_form(void **state)
+{
+    const struct canonical *row = *state;
+    struct hs_buf out = {0};
+    enum hsmart_code code = hs_canonical_of_text(span(row->text), &out, NULL);
+
+    assert_int_equal(code, row->canonical != NULL ? HSMART_OK : HSMART_INPUT_MALFORMED);
+    if (row->canonical != NULL)
+        assert_string_equal(hs_buf_text(&out), row->canonical);
+    hs_buf_clear(&out);
+}
+
+static struct malformed {
+    const char *name, *text;
+} malformeds[] = {
+    {"nothing", ""},
+    {"no object", "[]\n"},
+    {"an empty object", "{}\n"},
+    {"a member more", "{\"header\":{},\"payload\":\"e30\",\"signatures\":[]}\n"},
+    {"a payload that is a number", "{\"payload\":1,\"signatures\":[]}\n"},
+    {"a payload that is no JSON", "{\"payload\":\"AAAA\",\"signatures\":[]}\n"},
+    {"a payload that is no object", "{\"payload\":\"W10\",\"signatures\":[]}\n"},
+    {"signatures that are no list", "{\"payload\":\"e30\",\"signatures\":{}}\n"},
+    {"a signature without anything", "{\"payload\":\"e30\",\"signatures\":[{}]}\n"},
+    {"a header without typ",
+     "{\"payload\":\"e30\",\"signatures\":[{\"protected\":\"eyJhbGciOiJFUzI1NiJ9\",\"signature\":\"AAAA\"}]}\n"},
+};
+
+static void
+what_is_no_record_is_refused(void **state)
+{
+    const struct malformed *row = *state;
+    hsmart_err err = {0};
+
+    assert_int_equal(check_text(span(row->text), &err), HSMART_INPUT_MALFORMED);
+    assert_non_null(strstr(err.text, "\"record\" is no good record"));
+}
+
+static int
+make_keys(void **state)
+{
+    (void)state;
+    key = software_signer_generate("ES256", 0, NULL);
+    organisation = software_signer_generate("ES256", 0, NULL);
+    return key == NULL || organisation == NULL;
+}
+
+int
+main(void)
+{
+    static struct rows rows;
+
+    if (make_keys(NULL) != 0)
+        return 1;
+    ADD_TEST(&rows, a_good_record_holds);
+    ADD_TEST(&rows, a_changed_byte_is_found);
+    ADD_TEST(&rows, a_byte_more_or_less_is_found);
+    ADD_TEST(&rows, a_signature_that_is_taken_away_is_missed);
+    ADD_ROWS(&rows, a_lie_that_is_signed_is_found, lies);
+    ADD_TEST(&rows, a_trusted_key_must_have_signed);
+    ADD_ROWS(&rows, a_record_is_chained_to, chains);
+    ADD_TEST(&rows, a_key_set_has_the_keys);
+    ADD_ROWS(&rows, json_has_one_canonical_form, canonicals);
+    ADD_ROWS(&rows, what_is_no_record_is_refused, malformeds);
+    int failed = rows_run("record", &rows);
+    hs_signer_free(key);
+    hs_signer_free(organisation);
+    return failed;
+}
