@@ -48,7 +48,9 @@ if(NOT HSMART_SANITIZE) # the sanitizers' own checks of the same calls say more
   target_compile_options(hs_hardening INTERFACE
     $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE$<SEMICOLON>-D_FORTIFY_SOURCE=${fortify}>)
 endif()
-foreach(flag -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
+# Each function in a section of its own, so that a program holds only what it can reach.
+add_compile_options(-ffunction-sections -fdata-sections)
+foreach(flag -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
   string(MAKE_C_IDENTIFIER "HSMART_HAVE${flag}" have)
   check_linker_flag(C ${flag} ${have})
   if(${have})

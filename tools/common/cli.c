@@ -1,6 +1,5 @@
 #include "cli.h"
 
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,7 +204,6 @@ cli_main(const struct cli_program *program, int argc, char **argv)
     hsmart_err err = {0};
 
     process_harden();
-    (void)setlocale(LC_CTYPE, "");
     report_configure(&(struct report_settings){.program = program->name});
     enum hsmart_code code = dispatch(program, argc, argv, &err);
     if (code == HSMART_OK)

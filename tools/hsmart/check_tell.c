@@ -1,6 +1,7 @@
 #include "check_tell.h"
 
 #include <langinfo.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,10 +19,22 @@ static const struct {
     [HS_VERDICT_SKIPPED] = {"skipped", "-", "skipped"},
 };
 
+/* The locale is read here and not at the start of every command: it maps 160 kB. */
+static bool
+shows_utf8(void)
+{
+    static bool is_known, does;
+
+    if (!is_known)
+        does = isatty(STDOUT_FILENO) && setlocale(LC_CTYPE, "") != NULL && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    is_known = true;
+    return does;
+}
+
 const char *
 verdict_text(enum hs_verdict verdict)
 {
-    if (isatty(STDOUT_FILENO) && strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
+    if (shows_utf8())
         return marks[verdict].sign;
     return marks[verdict].word;
 }
