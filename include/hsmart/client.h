@@ -172,8 +172,8 @@ HSMART_API void hsmart_registration_free(hsmart_registration *registration);
 /* ---- A client ---- */
 
 /* Called when the first assertion is needed, and again only after it failed. `algs`: with which the server lets
- * the client sign, best first, separated by spaces. The signer stays the caller's and must live as long as the
- * client. */
+ * the client sign, best first, separated by spaces (`server_algs` of hsmart_signer_options). The signer stays the
+ * caller's and must live as long as the client. */
 typedef enum hsmart_code (*hsmart_signer_fn)(void *signer_arg, const char *algs, hsmart_signer **out_signer,
                                              hsmart_err *err);
 

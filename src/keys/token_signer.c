@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "err.h"
 #include "key_mechanism.h"
@@ -10,6 +11,7 @@
 
 /* No mechanism has proved itself yet. */
 #define NOT_CHOSEN HS_MECHANISMS_PER_ALG
+#define ALG_NAME_ROOM 16U /* a longer one is none of ours */
 
 struct token_signer {
     struct hs_signer base;
@@ -312,6 +314,24 @@ signer_build(const struct hs_token_key *key, const struct hs_alg *alg, const cha
     return HSMART_OK;
 }
 
+/* What is asked for, else the first that the server likes and the key can do, else the key's default: whoever asked the
+ * server then tells that it does not fit. */
+static enum hsmart_code
+choose_alg(const struct hs_token_key *key, const hsmart_signer_options *options, const struct hs_alg **out_alg,
+           hsmart_err *err)
+{
+    char name[ALG_NAME_ROOM];
+
+    for (const char *rest = options->alg == NULL ? options->server_algs : NULL; rest != NULL && *rest != 0;) {
+        size_t len = strcspn(rest, " ");
+        (void)snprintf(name, sizeof name, "%.*s", (int)len, rest);
+        if (hs_token_key_choose_alg(key, name, out_alg, NULL) == HSMART_OK)
+            return HSMART_OK;
+        rest += len + strspn(rest + len, " ");
+    }
+    return hs_token_key_choose_alg(key, options->alg, out_alg, err);
+}
+
 enum hsmart_code
 hs_token_signer_new(const struct hs_token_key *key, const hsmart_signer_options *options, struct hs_signer **out_signer,
                     hsmart_err *err)
@@ -328,7 +348,7 @@ hs_token_signer_new(const struct hs_token_key *key, const hsmart_signer_options 
     if (code == HSMART_OK)
         code = check_stays_on_token(key, options, err);
     if (code == HSMART_OK)
-        code = hs_token_key_choose_alg(key, options->alg, &alg, err);
+        code = choose_alg(key, options, &alg, err);
     if (code == HSMART_OK)
         code = check_kid(options->kid, err);
     if (code == HSMART_OK)

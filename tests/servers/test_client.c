@@ -706,12 +706,48 @@ clients_of_a_user_share_an_access_token(void **state)
     hsmart_client_free(second);
 }
 
+/* ---- Algorithms ---- */
+
+static struct choice {
+    const char *name;
+    bool rsa;
+    const char *alg, *server_algs;
+    const char *header; /* how the assertion begins */
+} choices[] = {
+    {"the first that the key can do", true, NULL, "ES384 RS256 RS384", "eyJhbGciOiJSUzI1NiI" /* {"alg":"RS256" */},
+    {"the only one", true, NULL, "RS384", "eyJhbGciOiJSUzM4NCI" /* RS384 */},
+    {"names that are none", false, NULL, "none  a-name-that-is-much-too-long HS256 ES384",
+     "eyJhbGciOiJFUzM4NCI" /* ES384 */},
+    {"none of them", false, NULL, "RS256 RS512", "eyJhbGciOiJFUzM4NCI" /* ES384 */},
+    {"an empty list", false, NULL, "", "eyJhbGciOiJFUzM4NCI" /* ES384 */},
+    {"what is asked for goes before", true, "RS384", "RS256", "eyJhbGciOiJSUzM4NCI" /* RS384 */},
+};
+
+static void
+an_algorithm_is_chosen(void **state)
+{
+    const struct choice *row = *state;
+    const hsmart_signer_options options = {.alg = row->alg, .server_algs = row->server_algs};
+    const hsmart_assertion_options claims = {.client_id = "c", .audience = "https://a"};
+    hsmart_signer *signer = NULL;
+    char *jwt = NULL;
+    hsmart_err err = {0};
+
+    server("CLIENT_MODULE");
+    must(hsmart_signer_new(row->rsa ? rsa_key : ec_key, &options, &signer, &err), &err);
+    must(hsmart_signer_assertion(signer, &claims, &jwt, &err), &err);
+    assert_memory_equal(jwt, row->header, strlen(row->header));
+    hsmart_string_free(jwt);
+    hsmart_signer_free(signer);
+}
+
 int
 main(void)
 {
     static struct rows rows;
 
     ADD_ROWS(&rows, a_fault_is_told, faults);
+    ADD_ROWS(&rows, an_algorithm_is_chosen, choices);
     ADD_ROWS(&rows, from_registration_to_data, ways);
     ADD_ROWS(&rows, what_is_wrong_is_told, wrongs);
     ADD_TEST(&rows, an_access_token_that_was_revoked_is_renewed);
