@@ -280,6 +280,9 @@ token_request_check(struct exchange *exchange, struct token_request *request, hs
     struct sandbox *sandbox = exchange->sandbox;
     const struct client *client = request->client;
     const char *jwks_url = client != NULL ? client->keys.url : NULL;
+    const char *audience = sandbox->row->audience == HS_AUDIENCE_ISSUER && !sandbox->settings->strict
+                               ? hs_buf_text(&sandbox->fhir_base) /* the issuer that discovery tells */
+                               : NULL;
     struct hs_request http_request = {0};
     const struct hs_served failed = {
         .url = jwks_url, .failure = HSMART_NETWORK_FAILED, .failure_text = request->jwks_err.text, .cache_life_s = -1};
@@ -290,6 +293,7 @@ token_request_check(struct exchange *exchange, struct token_request *request, hs
                 .server = sandbox->settings->strict ? NULL : sandbox->row,
                 .jwks = hs_span_buf(&request->jwks),
                 .jwks_served = jwks_url != NULL && !request->has_jwks ? &failed : NULL,
+                .audience = audience,
                 .handover = client == NULL     ? HS_HANDOVER_UNKNOWN
                             : jwks_url != NULL ? HS_HANDOVER_URL
                                                : HS_HANDOVER_VALUE,

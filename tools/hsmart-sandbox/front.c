@@ -113,11 +113,12 @@ void
 front_watch(struct front *front)
 {
     int64_t now_ms = hs_clock_monotonic_ms();
+    int64_t limit_ms = 1000 * (int64_t)front->sandbox->settings->request_max_s;
 
     (void)pthread_mutex_lock(&front->lock);
     for (size_t i = 0; i < HS_ARRAY_LEN(front->connections); i++) {
         struct connection *connection = &front->connections[i];
-        if (connection->is_used && connection->began_ms != 0 && now_ms - connection->began_ms > FRONT_REQUEST_MAX_MS) {
+        if (connection->is_used && connection->began_ms != 0 && now_ms - connection->began_ms > limit_ms) {
             (void)shutdown(connection->fd, SHUT_RDWR); /* its own thread sees the end and closes */
             connection->began_ms = 0;
         }

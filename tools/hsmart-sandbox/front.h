@@ -8,8 +8,8 @@
 #define FRONT_CONNECTIONS_MAX 128U
 #define FRONT_HEADERS_MAX_LEN (64U << 10) /* of one request, its target with them */
 #define FRONT_BODY_MAX_LEN (1U << 20)
-#define FRONT_IDLE_S 30U           /* a connection on which nothing happens */
-#define FRONT_REQUEST_MAX_MS 60000 /* from its first byte to its last */
+#define FRONT_IDLE_S 30U            /* a connection on which nothing happens */
+#define FRONT_REQUEST_DEFAULT_S 60U /* from the first byte of a request to its last */
 
 struct front;
 /* A socket that listens; `*out_port` is the one that it got. `address` is numeric. */

@@ -28,7 +28,7 @@ extern const struct hs_span embedded_fhir_ndjson;
 struct options {
     struct cli_common common;
     const char *address, *name, *directory, *ready_file;
-    struct cli_number port, lifetime_s;
+    struct cli_number port, lifetime_s, request_time_s;
     bool http, strict, list_faults;
     const char *server, *client, *jwks, *jwks_uri, *secret_file, *scope, *clients, *data, *jwks_ca, *initial_token_file;
     struct cli_number token_life_s, jwks_life_s, jwks_reread_s;
@@ -46,6 +46,8 @@ static const struct cli_option server_options[] = {
      "keep the CA there, for the next run too; default: a temporary directory", 0, 0},
     {"ready-file", 0, "FILE", CLI_TEXT, AT(ready_file),
      "written, with the line of standard output, as soon as requests are taken", 0, 0},
+    {"request-time", 0, "SECONDS", CLI_NUMBER, AT(request_time_s),
+     "a request that takes longer to arrive, or an answer to be taken, is dropped; default 60", 1, 600},
     {"lifetime", 0, "SECONDS", CLI_NUMBER, AT(lifetime_s), "end after so long; default: on SIGTERM or SIGINT", 1,
      30L * 86400},
 };
@@ -161,6 +163,8 @@ read_settings(const struct options *options, struct run *run, hsmart_err *err)
     run->settings.jwks_life_max_s = (unsigned)options->jwks_life_s.value;
     run->settings.jwks_reread_s =
         options->jwks_reread_s.is_given ? (unsigned)options->jwks_reread_s.value : JWKS_REREAD_DEFAULT_S;
+    run->settings.request_max_s =
+        options->request_time_s.is_given ? (unsigned)options->request_time_s.value : FRONT_REQUEST_DEFAULT_S;
     for (size_t i = 0; i < options->faults.count && code == HSMART_OK; i++)
         code = faults_add(&run->faults, options->faults.items[i], err);
     if (code == HSMART_OK && options->http && faults_tls(&run->faults) != NULL)

@@ -25,6 +25,7 @@ struct sandbox_settings {
     unsigned token_life_s;
     unsigned jwks_life_max_s; /* a fetched JWKS is kept no longer, whatever it says; 0: the row's, else a day */
     unsigned jwks_reread_s;   /* for an unknown kid it is read again after so long at the earliest */
+    unsigned request_max_s;   /* a request that takes longer to arrive is dropped */
     bool is_loopback;         /* nobody but this machine can reach it: administration is open */
     bool is_http;
     struct hs_secret initial_access_token; /* registration needs it; empty: open to all */

@@ -378,6 +378,8 @@ decide_assertion(struct exchange *exchange, struct token_request *request, bool 
         return refuse_rule(exchange, "L14", "no client of this id is registered here", &request->report, err);
     if (request->client->method != HS_AUTH_PRIVATE_KEY_JWT)
         return refuse_client(exchange, &request->report, err, "this client is not registered for private_key_jwt");
+    if (!request->has_jwks)
+        return refuse_rule(exchange, "L32", request->jwks_err.text, &request->report, err);
     if (!token_request_is_verified(request))
         return refuse_rule(exchange, "L30", "the signature could not be verified", &request->report, err);
     code = remember_jti(exchange->sandbox, request, &is_new, err);
