@@ -6,6 +6,7 @@
 
 /* A line with the two times, then the document as it was received. */
 #define FIRST_LINE "hsmart-discovery 1 %lld %lld\n"
+#define FIRST_LINE_READ "hsmart-discovery 1 %18lld %18lld%c" /* no more digits than a number has room for */
 #define FILE_MAX_LEN (HS_DISCOVERY_MAX_LEN + 128U)
 
 static enum hsmart_code
@@ -17,7 +18,8 @@ name_of(const char *fhir_base, char **out_name, hsmart_err *err)
 static bool
 may_be_used(int64_t read_at_s, int64_t expires_at_s, int64_t now_s)
 {
-    return now_s >= read_at_s && now_s < expires_at_s && expires_at_s - read_at_s <= HS_DISCOVERY_LIFE_MAX_S;
+    return read_at_s > 0 && now_s >= read_at_s && now_s < expires_at_s &&
+           expires_at_s - read_at_s <= HS_DISCOVERY_LIFE_MAX_S;
 }
 
 enum hsmart_code
@@ -29,6 +31,7 @@ hs_discovery_cache_load(const struct hs_private_directory *directory, const char
     struct hs_buf text = {0}, url = {0};
     struct hs_discovery discovery = {0};
     long long read_at_s = 0, expires_at_s = 0;
+    char end = 0;
     bool found = false;
 
     code = name_of(fhir_base, &name, err);
@@ -37,8 +40,8 @@ hs_discovery_cache_load(const struct hs_private_directory *directory, const char
     if (code != HSMART_OK)
         goto out;
     const char *document = strchr(hs_buf_text(&text), '\n');
-    if (document == NULL || sscanf(hs_buf_text(&text), FIRST_LINE, &read_at_s, &expires_at_s) != 2 ||
-        !may_be_used(read_at_s, expires_at_s, now_s))
+    if (document == NULL || sscanf(hs_buf_text(&text), FIRST_LINE_READ, &read_at_s, &expires_at_s, &end) != 3 ||
+        end != '\n' || !may_be_used(read_at_s, expires_at_s, now_s))
         goto done;
     size_t before = (size_t)(document + 1 - hs_buf_text(&text));
     struct hs_span json = {text.data + before, text.len - before};
