@@ -65,3 +65,9 @@ endif()
 add_executable(test_ceremony_keys ${CMAKE_CURRENT_SOURCE_DIR}/token/test_ceremony_keys.c)
 target_link_libraries(test_ceremony_keys PRIVATE hs_test_support hs_keys PkgConfig::CMOCKA hs_warnings)
 hs_script_test(token ceremony-keys COMMAND test_ceremony_keys)
+
+# Published keys and examples, on a token.
+add_executable(test_published ${CMAKE_CURRENT_SOURCE_DIR}/token/test_published.c
+                              ${CMAKE_CURRENT_SOURCE_DIR}/support/vectors.c)
+target_link_libraries(test_published PRIVATE hs_test_support hs_api hs_smart PkgConfig::CMOCKA hs_warnings)
+hs_script_test(token published COMMAND test_published)
