@@ -179,8 +179,6 @@ hs_journal_load(struct ceremony *ceremony, bool *out_found, hsmart_err *err)
 void
 hs_journal_remove(struct ceremony *ceremony)
 {
-    hs_ceremony_remove_unpublished(ceremony);
-    (void)unlink(ceremony->journal);
-    (void)rmdir(ceremony->partial);
+    hs_ceremony_remove_partial(ceremony);
     ceremony->began_work = false;
 }

@@ -215,12 +215,13 @@ remove_directory(const char *path)
 }
 
 void
-hs_ceremony_remove_unpublished(const struct ceremony *ceremony)
+hs_ceremony_remove_partial(const struct ceremony *ceremony)
 {
     char path[4096];
 
     (void)snprintf(path, sizeof path, "%s/new", ceremony->partial);
     remove_directory(path);
+    remove_directory(ceremony->partial);
 }
 
 static enum hsmart_code

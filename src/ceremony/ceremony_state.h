@@ -120,8 +120,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_ceremony_add_output(struct ceremony *cerem
                                                           struct hs_buf *contents, hsmart_err *err);
 /* All of them, in a directory that appears whole. */
 HSMART_MUST_CHECK enum hsmart_code hs_ceremony_publish(struct ceremony *ceremony, hsmart_err *err);
-/* What an earlier, interrupted try to publish left. */
-void hs_ceremony_remove_unpublished(const struct ceremony *ceremony);
+/* The journal, and what interrupted tries to write it or to publish left. */
+void hs_ceremony_remove_partial(const struct ceremony *ceremony);
 
 /* ---- Record (ceremony_record.c) ---- */
 /* The signed record: by the new keys unless it failed, and by the organisation's where there is one. */

@@ -15,3 +15,9 @@ add_library(hsmart_fault MODULE ${CMAKE_CURRENT_SOURCE_DIR}/support/fault/fault_
 target_include_directories(hsmart_fault PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/support/fault)
 target_link_libraries(hsmart_fault PRIVATE PkgConfig::P11KIT Threads::Threads ${CMAKE_DL_LIBS} hs_warnings)
 target_compile_definitions(hsmart_fault PRIVATE _POSIX_C_SOURCE=200809L)
+
+# Kills the process that it is preloaded into, before its nth change of the disk.
+add_library(hsmart_kill_at MODULE ${CMAKE_CURRENT_SOURCE_DIR}/support/kill/kill_at.c)
+target_compile_options(hsmart_kill_at PRIVATE -fno-sanitize=all) # it comes before the sanitizer's own library
+target_link_options(hsmart_kill_at PRIVATE -fno-sanitize=all)
+target_link_libraries(hsmart_kill_at PRIVATE ${CMAKE_DL_LIBS} hs_warnings)

@@ -12,6 +12,7 @@
 #include "fingerprint_view.h"
 #include "fresh.h"
 #include "output.h"
+#include "process.h"
 #include "report.h"
 #include "text.h"
 
@@ -60,6 +61,7 @@ begin_work(void *arg, const char *what)
 {
     struct ceremony_people *people = arg;
 
+    process_set_last_words(people->last_words); /* from here on there is something to be left behind */
     progress_begin(&people->progress, "%s", what);
 }
 
@@ -304,6 +306,7 @@ ceremony_people_open(struct ceremony_people *people, hsmart_err *err)
 void
 ceremony_people_close(struct ceremony_people *people)
 {
+    process_set_last_words(NULL);
     hs_sections_clear(&people->answers);
     hs_free(people->used);
     people->used = NULL;

@@ -14,7 +14,8 @@
 struct ceremony_people {
     const char *program;
     const struct target *target;
-    const char *batch; /* path; NULL: a terminal */
+    const char *batch;      /* path; NULL: a terminal */
+    const char *last_words; /* said when a signal ends the process once a key has been asked for; NULL: nothing */
     struct hs_sections answers;
     bool *used; /* one for each section of `answers` */
     struct progress progress;

@@ -49,11 +49,18 @@ check_words(const struct run_options *own, bool rehearsal, hsmart_err *err)
     return HSMART_OK;
 }
 
+/* For a rehearsal there is nothing to say: its keys are gone with the process. */
+static const char last_words[] = "\nhsmart-key: the ceremony is interrupted, and the token may have keys of it\n"
+                                 "  hint: the same command with --resume goes on; with --clean-up it destroys them\n";
+
 static enum hsmart_code
 hold(const struct cli_call *call, const struct run_options *own, bool rehearsal, hsmart_err *err)
 {
     struct target target = {0};
-    struct ceremony_people people = {.program = call->program->name, .target = &target, .batch = own->batch};
+    struct ceremony_people people = {.program = call->program->name,
+                                     .target = &target,
+                                     .batch = own->batch,
+                                     .last_words = rehearsal ? NULL : last_words};
     struct hs_ceremony_options options = {.rehearsal = rehearsal,
                                           .plan = call->operands[0],
                                           .out_directory = own->out,
