@@ -4,9 +4,19 @@
 
 #include <hsmart/hsmart.h>
 
+#include "err.h"
 #include "jwk.h"
 #include "token_key.h"
 #include "token_signer.h"
+
+/* The options that a call cannot do without. */
+HSMART_MUST_CHECK static inline enum hsmart_code
+hs_api_check_given(const void *options, hsmart_err *err)
+{
+    if (options != NULL)
+        return HSMART_OK;
+    return hs_err_set(err, HSMART_INVALID_ARGUMENT, "no options are given: they say what is meant");
+}
 
 static inline hsmart_token *
 hs_api_token(struct hs_p11_token *token)

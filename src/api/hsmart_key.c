@@ -171,8 +171,10 @@ enum hsmart_code
 hsmart_key_generate(hsmart_token *token, const hsmart_key_spec *spec, hsmart_key **out_key, hsmart_err *err)
 {
     struct hs_token_key *key = NULL;
-    enum hsmart_code code = hs_generate(hs_api_p11_token(token), spec, &key, err);
+    enum hsmart_code code = hs_api_check_given(spec, err);
 
+    if (code == HSMART_OK)
+        code = hs_generate(hs_api_p11_token(token), spec, &key, err);
     if (code == HSMART_OK)
         *out_key = hs_api_key(key);
     return code;

@@ -26,8 +26,10 @@ hsmart_signer_assertion(hsmart_signer *signer, const hsmart_assertion_options *o
                         hsmart_err *err)
 {
     struct hs_buf jwt = {0};
-    enum hsmart_code code = hs_assertion_sign(hs_api_signer(signer), options, &jwt, err);
+    enum hsmart_code code = hs_api_check_given(options, err);
 
+    if (code == HSMART_OK)
+        code = hs_assertion_sign(hs_api_signer(signer), options, &jwt, err);
     if (code == HSMART_OK)
         code = hs_buf_take_text(&jwt, out_jwt, err);
     hs_buf_clear(&jwt);

@@ -8,8 +8,10 @@ enum hsmart_code
 hsmart_token_open(const hsmart_token_options *options, hsmart_token **out_token, hsmart_err *err)
 {
     struct hs_p11_token *token = NULL;
-    enum hsmart_code code = hs_p11_token_open(options, &token, err);
+    enum hsmart_code code = hs_api_check_given(options, err);
 
+    if (code == HSMART_OK)
+        code = hs_p11_token_open(options, &token, err);
     if (code == HSMART_OK)
         *out_token = hs_api_token(token);
     return code;
@@ -37,7 +39,9 @@ hsmart_token_get_info(const hsmart_token *token)
 enum hsmart_code
 hsmart_token_list_read(const hsmart_token_options *options, hsmart_token_list **out_list, hsmart_err *err)
 {
-    return hs_p11_token_list_read(options, out_list, err);
+    enum hsmart_code code = hs_api_check_given(options, err);
+
+    return code == HSMART_OK ? hs_p11_token_list_read(options, out_list, err) : code;
 }
 
 void
@@ -49,13 +53,19 @@ hsmart_token_list_free(hsmart_token_list *list)
 enum hsmart_code
 hsmart_token_init(const hsmart_token_options *options, const hsmart_token_init_options *init, hsmart_err *err)
 {
-    return hs_p11_token_init(options, init, err);
+    enum hsmart_code code = hs_api_check_given(options, err);
+
+    if (code == HSMART_OK)
+        code = hs_api_check_given(init, err);
+    return code == HSMART_OK ? hs_p11_token_init(options, init, err) : code;
 }
 
 enum hsmart_code
 hsmart_token_unlock_guard(const hsmart_token_options *options, hsmart_err *err)
 {
-    return hs_p11_token_guard_reopen(options, err);
+    enum hsmart_code code = hs_api_check_given(options, err);
+
+    return code == HSMART_OK ? hs_p11_token_guard_reopen(options, err) : code;
 }
 
 enum hsmart_code

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 #include "base64url.h"
 #include "err.h"
@@ -218,6 +219,12 @@ check_rsa(struct hs_span n, struct hs_span e, hsmart_err *err)
         return hs_err_set(err, HSMART_KEY_UNUSABLE, "the RSA exponent must be odd and at least %u", RSA_EXPONENT_MIN);
     if (e.len > RSA_EXPONENT_MAX_BITS / 8)
         return hs_err_set(err, HSMART_KEY_UNUSABLE, "the RSA exponent has more than %u bits", RSA_EXPONENT_MAX_BITS);
+    /* Else every signature would look wrong. */
+    if (bit_len(n) > OPENSSL_RSA_SMALL_MODULUS_BITS && bit_len(e) > OPENSSL_RSA_MAX_PUBEXP_BITS)
+        return hs_err_set(err, HSMART_KEY_UNUSABLE,
+                          "OpenSSL verifies with no RSA exponent of more than %d bits when the modulus has more than "
+                          "%d",
+                          OPENSSL_RSA_MAX_PUBEXP_BITS, OPENSSL_RSA_SMALL_MODULUS_BITS);
     return HSMART_OK;
 }
 
@@ -310,8 +317,11 @@ hs_jwk_dup(const struct hs_jwk *jwk, struct hs_jwk *out_copy, hsmart_err *err)
         goto out;
     memcpy(copy.thumbprint, jwk->thumbprint, sizeof copy.thumbprint);
     /* Never changed once made, so the copies share it. */
-    if (jwk->pkey != NULL && EVP_PKEY_up_ref(jwk->pkey) == 1)
-        copy.pkey = jwk->pkey;
+    if (jwk->pkey != NULL && EVP_PKEY_up_ref(jwk->pkey) != 1) {
+        code = hs_err_set(err, HSMART_INTERNAL, "OpenSSL does not share a public key");
+        goto out;
+    }
+    copy.pkey = jwk->pkey;
     hs_jwk_clear(out_copy);
     *out_copy = copy;
     copy = (struct hs_jwk){0};

@@ -241,6 +241,10 @@ static struct rsa {
     {"an exponent of 257 bits", 0, 256, 0x80, 1, "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
      "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 33, 0,
      "the RSA exponent has more than 256 bits"},
+    {"3072 bits with an exponent of 72", 0, 384, 0x80, 1, "\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9, 3072, NULL},
+    {"4096 bits with an exponent of 64", 0, 512, 0x80, 1, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, 4096, NULL},
+    {"4096 bits with an exponent of 72", 0, 512, 0x80, 1, "\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9, 0,
+     "OpenSSL verifies with no RSA exponent of more than 64 bits when the modulus has more than 3072"},
 };
 
 static void

@@ -517,6 +517,34 @@ a_date_is_told_when_it_is_one(void **state)
     hsmart_key_free(key);
 }
 
+/* ---- A caller's mistakes ---- */
+
+static void
+options_that_are_missing_are_refused(void **state)
+{
+    hsmart_token *other = NULL;
+    hsmart_token_list *list = NULL;
+    hsmart_key *key = NULL;
+    hsmart_signer *signer = NULL;
+    char *jwt = NULL;
+    const hsmart_token_options options = {.module = FAKE_P11_MODULE};
+
+    (void)state;
+    (void)add_private();
+    add_public(made[OWN].modulus, sizeof made[OWN].modulus);
+    assert_int_equal(hsmart_token_open(NULL, &other, NULL), HSMART_INVALID_ARGUMENT);
+    assert_int_equal(hsmart_token_list_read(NULL, &list, NULL), HSMART_INVALID_ARGUMENT);
+    assert_int_equal(hsmart_token_init(&options, NULL, NULL), HSMART_INVALID_ARGUMENT);
+    assert_int_equal(hsmart_token_init(NULL, NULL, NULL), HSMART_INVALID_ARGUMENT);
+    assert_int_equal(hsmart_token_unlock_guard(NULL, NULL), HSMART_INVALID_ARGUMENT);
+    assert_int_equal(hsmart_key_generate(token, NULL, &key, NULL), HSMART_INVALID_ARGUMENT);
+    key = find_key();
+    assert_int_equal(hsmart_signer_new(key, NULL, &signer, NULL), HSMART_OK);
+    assert_int_equal(hsmart_signer_assertion(signer, NULL, &jwt, NULL), HSMART_INVALID_ARGUMENT);
+    hsmart_signer_free(signer);
+    hsmart_key_free(key);
+}
+
 int
 main(void)
 {
@@ -528,6 +556,7 @@ main(void)
     ADD_ROWS(&rows, a_key_that_gives_itself_away_is_refused, weaknesses);
     ADD_ROWS(&rows, a_signer_takes_a_kid_that_can_be_written, kids);
     ADD_ROWS(&rows, a_date_is_told_when_it_is_one, dates);
+    ADD_TEST(&rows, options_that_are_missing_are_refused);
     for (size_t i = 0; i < rows.count; i++) {
         rows.tests[i].setup_func = fresh_token;
         rows.tests[i].teardown_func = no_token;
