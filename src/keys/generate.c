@@ -391,7 +391,8 @@ static enum hsmart_code
 generate_dropping_what_is_refused(struct generation *generation, hsmart_err *err)
 {
     unsigned wishes[TEMPLATE_MAX];
-    uint32_t from_start = generation->dropped, cumulative = generation->dropped;
+    const uint32_t from_start = generation->dropped;
+    uint32_t cumulative = from_start;
     bool again = false;
     enum hsmart_code code = try_generation(generation, from_start, &again, err);
     size_t count = droppable_wishes(generation, wishes);

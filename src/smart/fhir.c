@@ -252,6 +252,8 @@ walk_page(const struct hs_fhir *fhir, struct hs_fhir_page *page, const struct hs
         page->response = &response;
         page->next_url = out_next->len > 0 ? hs_buf_text(out_next) : NULL;
         code = page_fn(arg, page, err);
+        page->response = NULL;
+        page->next_url = NULL;
     }
     if (code == HSMART_OK && link_code != HSMART_OK) {
         code = link_code;
