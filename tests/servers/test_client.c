@@ -1,5 +1,7 @@
 /* <hsmart/client.h> through the shared library, against the servers of this directory, over TLS. client.sh starts them
  * and sets the variables; without them every row is skipped. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -706,6 +708,56 @@ clients_of_a_user_share_an_access_token(void **state)
     hsmart_client_free(second);
 }
 
+/* ---- Threads ---- */
+
+#define THREADS 16
+
+struct crowd {
+    hsmart_client *client;
+    atomic_uint good;
+};
+
+static void *
+read_in_a_crowd(void *arg)
+{
+    struct crowd *crowd = arg;
+    hsmart_fhir_answer *answer = NULL;
+    hsmart_err err = {0};
+
+    if (hsmart_client_get(crowd->client, "Patient/p1", NULL, &answer, &err) == HSMART_OK && answer->status == 200)
+        crowd->good++;
+    hsmart_fhir_answer_free(answer);
+    return NULL;
+}
+
+/* client.sh counts the access token requests: one. */
+static void
+threads_share_a_client(void **state)
+{
+    (void)state;
+    char base[512];
+    struct crowd crowd = {0};
+    pthread_t threads[THREADS];
+    hsmart_err err = {0};
+    hsmart_client_options options = {.fhir_base = base,
+                                     .client_id = "client-1",
+                                     .scope = SCOPE,
+                                     .signer = ec_signer,
+                                     .no_cache = true,
+                                     .network = network()};
+
+    server("CLIENT_MODULE");
+    options.network.log = NULL; /* ours is for one thread */
+    (void)snprintf(base, sizeof base, "%s/fine~threads/fhir", server("FAULTS_URL"));
+    must(hsmart_client_new(&options, &crowd.client, &err), &err);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_in_a_crowd, &crowd), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(crowd.good, THREADS);
+    hsmart_client_free(crowd.client);
+}
+
 /* ---- Algorithms ---- */
 
 static struct choice {
@@ -747,6 +799,7 @@ main(void)
     static struct rows rows;
 
     ADD_ROWS(&rows, a_fault_is_told, faults);
+    ADD_TEST(&rows, threads_share_a_client);
     ADD_ROWS(&rows, an_algorithm_is_chosen, choices);
     ADD_ROWS(&rows, from_registration_to_data, ways);
     ADD_ROWS(&rows, what_is_wrong_is_told, wrongs);
