@@ -73,12 +73,13 @@ HSMART_API bool hsmart_server_by_name(const char *name, hsmart_server *out_serve
 /* `hsmart_server_assertion` completes `options` by what the server's row says: the type, lifetime, iat and nbf that are
  * left at their default, and the audience, from `token_endpoint` where it is the row's audience (NULL: not known). It
  * is what a client's token request does, for a program that signs assertions alone; libcurl is not loaded. Strings of
- * `*out_options` belong to the arguments, or are static. `network` gives the log, and may be NULL. Returns HSMART_OK,
- * or HSMART_CONFIG_INVALID    no such row, or no audience: the hint says what to set; HSMART_INVALID_ARGUMENT  a
- * lifetime above 300 s. */
+ * `*out_options` belong to the arguments, or are static. `log` hears what is against the row; NULL: silent. Returns
+ * HSMART_OK, or
+ *   HSMART_CONFIG_INVALID    no such row, or no audience: the hint says what to set;
+ *   HSMART_INVALID_ARGUMENT  a lifetime above 300 s. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code
 hsmart_server_assertion(const char *server, const hsmart_assertion_options *options, const char *token_endpoint,
-                        const hsmart_network_options *network, hsmart_assertion_options *out_options, hsmart_err *err);
+                        hsmart_log_fn log, void *log_arg, hsmart_assertion_options *out_options, hsmart_err *err);
 
 /* ---- Discovery ---- */
 

@@ -105,15 +105,15 @@ hs_client_server(const char *name, const struct hs_server_row **out_row, hsmart_
 
 enum hsmart_code
 hsmart_server_assertion(const char *server, const hsmart_assertion_options *options, const char *token_endpoint,
-                        const hsmart_network_options *network, hsmart_assertion_options *out_options, hsmart_err *err)
+                        hsmart_log_fn log, void *log_arg, hsmart_assertion_options *out_options, hsmart_err *err)
 {
-    const struct hs_log log = hs_client_log(network);
+    const struct hs_log warnings = {log, log_arg};
     const struct hs_server_row *row = NULL;
     hsmart_assertion_options completed = {0};
     enum hsmart_code code = hs_client_server(server, &row, err);
 
     if (code == HSMART_OK)
-        code = hs_assertion_for_server(row, options, &log, &completed, err);
+        code = hs_assertion_for_server(row, options, &warnings, &completed, err);
     if (code == HSMART_OK)
         code = hs_assertion_audience(row, options->audience, token_endpoint, NULL, &completed.audience, err);
     if (code == HSMART_OK)

@@ -436,18 +436,44 @@ hs_discovery_check_method(struct hs_discovery *discovery, enum hs_auth_method me
     return code;
 }
 
+static enum hsmart_code
+add_word(struct hs_buf *words, struct hs_span word, hsmart_err *err)
+{
+    return hs_buf_append_format(words, err, "%s%.*s", words->len > 0 ? " " : "", (int)word.len,
+                                (const char *)word.data);
+}
+
+static bool
+is_listed(const struct hs_text_list *list, struct hs_span word)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (hs_span_equal_str(word, list->items[i]))
+            return true;
+    return false;
+}
+
 enum hsmart_code
 hs_discovery_algs(const struct hs_discovery *discovery, const struct hs_server_row *server, struct hs_buf *out_algs,
                   hsmart_err *err)
 {
+    static const struct hs_text_list nothing = {0};
+    const struct hs_text_list *listed = discovery != NULL ? &discovery->signing_algs : &nothing;
+    const char *row_algs = server->algs != NULL || listed->count > 0 ? server->algs : HS_SERVER_ALGS_DEFAULT;
     struct hs_buf algs = {0};
     enum hsmart_code code = HSMART_OK;
 
-    for (size_t i = 0; discovery != NULL && i < discovery->signing_algs.count && code == HSMART_OK; i++)
-        /* Those that no key of ours can do, too: when there are no others, that is what has to be told. */
-        code = hs_buf_append_format(&algs, err, "%s%s", algs.len > 0 ? " " : "", discovery->signing_algs.items[i]);
-    if (code == HSMART_OK && algs.len == 0)
-        code = hs_buf_append_str(&algs, server->algs != NULL ? server->algs : HS_SERVER_ALGS_DEFAULT, err);
+    for (const char *rest = row_algs; code == HSMART_OK;) {
+        struct hs_span word = hs_word_next(&rest);
+        if (word.len == 0)
+            break;
+        if (listed->count == 0 || is_listed(listed, word))
+            code = add_word(&algs, word, err);
+    }
+    /* A document that knows nothing of what the row says is newer than the row. Those that no key of ours can do, too:
+     * when there are no others, that is what has to be told. */
+    bool take_all = algs.len == 0;
+    for (size_t i = 0; take_all && code == HSMART_OK && i < listed->count; i++)
+        code = add_word(&algs, hs_span_str(listed->items[i]), err);
     if (code == HSMART_OK)
         hs_buf_move(&algs, out_algs);
     hs_buf_clear(&algs);

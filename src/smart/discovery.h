@@ -40,20 +40,20 @@ HSMART_MUST_CHECK enum hsmart_code hs_discovery_fetch(const struct hs_link *link
                                                       struct hs_discovery *out_discovery, hsmart_err *err);
 
 /* Adds to `warnings` what speaks against the way we are about to authenticate (grant, capability, method). */
-HSMART_MUST_CHECK enum hsmart_code hs_discovery_check_method(struct hs_discovery *discovery,
-                                                             enum hs_auth_method method, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_discovery_check_method(struct hs_discovery *discovery, enum hs_auth_method method,
+                                                             hsmart_err *err);
 
 /* A hijacked FHIR base must not choose where credentials go: the token endpoint has to be the pinned URL, or to
  * have the pinned origin when `pin` has no path. NULL: not pinned. HSMART_POLICY_REFUSED. */
-HSMART_MUST_CHECK enum hsmart_code hs_discovery_check_pin(const char *token_endpoint, const char *pin,
-                                                          hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_discovery_check_pin(const char *token_endpoint, const char *pin, hsmart_err *err);
 
 /* A token endpoint as it must be: absolute, https (or http to loopback, which the exchange allows or not), no fragment,
  * no user information, printable. HSMART_SERVER_FAILED. */
 HSMART_MUST_CHECK enum hsmart_code hs_token_endpoint_check(const char *url, hsmart_err *err);
 
-/* The algorithms with which we may sign, separated by spaces: those of the document when it lists any, else those
- * of the server's row, else RS384 and ES384. */
+/* The algorithms with which we may sign, best first, separated by spaces: those of the server's row that the document
+ * lists, where it lists any; those of the document when it lists none of the row's; RS384 and ES384 when neither says.
+ */
 HSMART_MUST_CHECK enum hsmart_code hs_discovery_algs(const struct hs_discovery *discovery,
                                                      const struct hs_server_row *server, struct hs_buf *out_algs,
                                                      hsmart_err *err);

@@ -185,14 +185,17 @@ each_missing_value_has_its_own_warning(void **state)
 static struct algs {
     const char *name, *listed, *row_algs, *algs;
 } algs_rows[] = {
-    {"the document's", "[\"ES384\"]", "RS384", "ES384"},
+    {"the document's when it has none of the row's", "[\"ES384\"]", "RS384", "ES384"},
+    {"the document's when the row says nothing", "[\"ES384\",\"RS384\"]", NULL, "ES384 RS384"},
+    {"the row's that the document lists, in the row's order", "[\"RS256\",\"RS384\",\"RS512\"]", "RS512 ES384 RS256",
+     "RS512 RS256"},
     {"the server row's when none are listed", "[]", "RS512", "RS512"},
     {"SMART's when nobody tells", "[]", NULL, "RS384 ES384"},
     {"unknown ones are told as they are", "[\"HS256\",\"none\"]", "RS384", "HS256 none"},
 };
 
 static void
-algorithms_come_from_the_document_first(void **state)
+algorithms_come_from_document_and_row(void **state)
 {
     const struct algs *row = *state;
     struct hs_buf text = {0}, algs = {0};
@@ -299,7 +302,7 @@ main(void)
     ADD_TEST(&rows, every_member_is_read);
     ADD_TEST(&rows, two_hundred_kibibytes_are_read);
     ADD_ROWS(&rows, each_missing_value_has_its_own_warning, objections);
-    ADD_ROWS(&rows, algorithms_come_from_the_document_first, algs_rows);
+    ADD_ROWS(&rows, algorithms_come_from_document_and_row, algs_rows);
     ADD_ROWS(&rows, a_token_endpoint_elsewhere_is_refused_when_pinned, pins);
     ADD_ROWS(&rows, a_document_is_fetched, fetches);
     return rows_run("discovery", &rows);

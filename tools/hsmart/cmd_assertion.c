@@ -74,7 +74,7 @@ check_given(const struct assertion_options *own, const hsmart_assertion_options 
 /* An option beats the file, and the file the server's row; what the row says is put in as in a token request. */
 static enum hsmart_code
 merge_claims(const struct assertion_options *own, const struct hs_config_client *client,
-             const hsmart_network_options *log, hsmart_assertion_options *out_claims, hsmart_err *err)
+             const hsmart_token_options *log, hsmart_assertion_options *out_claims, hsmart_err *err)
 {
     static const struct hs_config_client nothing = {0};
     const struct hs_config_client *set = client != NULL ? client : &nothing;
@@ -91,7 +91,7 @@ merge_claims(const struct assertion_options *own, const struct hs_config_client 
 
     if (code != HSMART_OK)
         return code;
-    code = hsmart_server_assertion(set->profile, &given, set->token_endpoint, log, out_claims, err);
+    code = hsmart_server_assertion(set->profile, &given, set->token_endpoint, log->log, log->log_arg, out_claims, err);
     return code == HSMART_OK || client == NULL ? code : hs_err_wrap(err, code, "client \"%s\"", client->name);
 }
 
@@ -204,8 +204,7 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         code = target_resolve(&own->common, TARGET_LOGIN, &target, err);
     if (code != HSMART_OK)
         goto out;
-    const hsmart_network_options log = {.log = target.token.log, .log_arg = target.token.log_arg};
-    code = merge_claims(own, target.client, &log, &claims, err);
+    code = merge_claims(own, target.client, &target.token, &claims, err);
     if (code == HSMART_OK)
         warn_of_audience(claims.audience);
     if (code == HSMART_OK)
