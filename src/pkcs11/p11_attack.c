@@ -465,8 +465,14 @@ hs_p11_attack(struct hs_p11_token *token, struct hs_p11_session *session, CK_OBJ
               hsmart_attack_report **out_report, hsmart_err *err)
 {
     struct attack attack = {.token = token, .session = session, .key = key, .type = type, .under = ""};
+    const CK_FUNCTION_LIST *p11 = session->p11;
     enum hsmart_code code = HSMART_OK;
 
+    /* By the standard a module has a stub for what it does not support; none at all is not a token that resists. */
+    if (p11->C_GetMechanismInfo == NULL || p11->C_GenerateKey == NULL || p11->C_CreateObject == NULL ||
+        p11->C_CopyObject == NULL || p11->C_SetAttributeValue == NULL || p11->C_WrapKey == NULL ||
+        p11->C_DestroyObject == NULL)
+        return hs_ckr_set(err, CKR_FUNCTION_NOT_SUPPORTED);
     attack.report = hs_calloc(1, sizeof *attack.report);
     attack.loot = hs_calloc(1, LOOT_MAX);
     if (attack.report == NULL || attack.loot == NULL) {

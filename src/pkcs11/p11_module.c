@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -49,6 +50,53 @@ hs_p11_module_is_from_before_fork(const struct hs_p11_module *module)
 
 /* ---- Loading ---- */
 
+#define TO_SIGN(name)                                                                                                  \
+    {                                                                                                                  \
+#name, offsetof(CK_FUNCTION_LIST, name), true                                                                  \
+    }
+#define TO_CHANGE(name)                                                                                                \
+    {                                                                                                                  \
+#name, offsetof(CK_FUNCTION_LIST, name), false                                                                 \
+    }
+const struct hs_p11_function hs_p11_functions[] = {
+    TO_SIGN(C_Initialize),
+    TO_SIGN(C_Finalize),
+    TO_SIGN(C_GetInfo),
+    TO_SIGN(C_GetSlotList),
+    TO_SIGN(C_GetSlotInfo),
+    TO_SIGN(C_GetTokenInfo),
+    TO_SIGN(C_GetMechanismList),
+    TO_SIGN(C_OpenSession),
+    TO_SIGN(C_CloseSession),
+    TO_SIGN(C_GetSessionInfo),
+    TO_SIGN(C_Login),
+    TO_SIGN(C_FindObjectsInit),
+    TO_SIGN(C_FindObjects),
+    TO_SIGN(C_FindObjectsFinal),
+    TO_SIGN(C_GetAttributeValue),
+    TO_SIGN(C_SignInit),
+    TO_SIGN(C_Sign),
+    TO_CHANGE(C_InitToken),
+    TO_CHANGE(C_InitPIN),
+    TO_CHANGE(C_GenerateKeyPair),
+    TO_CHANGE(C_DestroyObject),
+};
+const size_t hs_p11_function_count = HS_ARRAY_LEN(hs_p11_functions);
+
+/* What is only called to change something is looked for when it is called. */
+static enum hsmart_code
+check_functions(const struct hs_p11_module *module, hsmart_err *err)
+{
+    for (size_t i = 0; i < hs_p11_function_count; i++) {
+        void *function = NULL;
+        memcpy(&function, (const char *)module->p11 + hs_p11_functions[i].offset, sizeof function);
+        if (function == NULL && hs_p11_functions[i].to_sign)
+            return hs_err_set(err, HSMART_MODULE_UNUSABLE, "the module \"%s\" has nothing where %s should be",
+                              module->path, hs_p11_functions[i].name);
+    }
+    return HSMART_OK;
+}
+
 static enum hsmart_code
 check_path(const char *path, hsmart_err *err)
 {
@@ -56,7 +104,8 @@ check_path(const char *path, hsmart_err *err)
 
     if (path == NULL || path[0] == 0) {
         (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "no PKCS#11 module is given");
-        hs_err_hint(err, "name the vendor's library by its absolute path, e.g. --module /usr/lib/softhsm/libsofthsm2.so");
+        hs_err_hint(err,
+                    "name the vendor's library by its absolute path, e.g. --module /usr/lib/softhsm/libsofthsm2.so");
         return HSMART_INVALID_ARGUMENT;
     }
     if (path[0] != '/') {
@@ -96,7 +145,7 @@ load(struct hs_p11_module *module, hsmart_err *err)
         (void)hs_ckr_set(err, rv);
         return hs_err_wrap(err, HSMART_MODULE_UNUSABLE, "the module \"%s\" gives no function list", module->path);
     }
-    return HSMART_OK;
+    return check_functions(module, err);
 }
 
 static enum hsmart_code
@@ -272,9 +321,8 @@ tell_module(const struct hs_log *log, const struct hs_p11_module *module)
     char description[sizeof info->libraryDescription + 1];
 
     padded_text(info->libraryDescription, sizeof info->libraryDescription, description);
-    hs_log_detail(log, "module \"%s\": %s %u.%u, Cryptoki %u.%u", module->path, description,
-                  info->libraryVersion.major, info->libraryVersion.minor, info->cryptokiVersion.major,
-                  info->cryptokiVersion.minor);
+    hs_log_detail(log, "module \"%s\": %s %u.%u, Cryptoki %u.%u", module->path, description, info->libraryVersion.major,
+                  info->libraryVersion.minor, info->cryptokiVersion.major, info->cryptokiVersion.minor);
 }
 
 enum hsmart_code

@@ -23,6 +23,16 @@ struct hs_p11_module {
     struct hs_p11_module *next;
 };
 
+/* Every function that hsmart calls, but for those of the attack (p11_attack.c). By the standard a module has a stub for
+ * what it does not support; one that has nothing in the place of a function needed to sign is refused. */
+struct hs_p11_function {
+    const char *name; /* "C_Sign" */
+    size_t offset;    /* in a CK_FUNCTION_LIST */
+    bool to_sign;     /* else: to make and destroy keys and tokens */
+};
+extern const struct hs_p11_function hs_p11_functions[];
+extern const size_t hs_p11_function_count;
+
 /* `path` is absolute (HSMART_INVALID_ARGUMENT otherwise); `init_string` goes to C_Initialize as pReserved. Opening a
  * module that is open with another init string is HSMART_INVALID_ARGUMENT. HSMART_MODULE_UNUSABLE tells a missing
  * file, one that is no shared library, one that is no PKCS#11 module, a failing C_Initialize, and a second holder of a

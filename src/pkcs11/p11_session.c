@@ -316,6 +316,8 @@ hs_p11_session_generate(struct hs_p11_session *session, CK_MECHANISM_TYPE mechan
     CK_MECHANISM own = {mechanism, NULL, 0};
     CK_OBJECT_HANDLE public_handle = 0, private_handle = 0;
 
+    if (session->p11->C_GenerateKeyPair == NULL)
+        return hs_ckr_set(err, CKR_FUNCTION_NOT_SUPPORTED);
     CK_RV rv =
         note(session, session->p11->C_GenerateKeyPair(session->handle, &own, (CK_ATTRIBUTE *)(uintptr_t)public_template,
                                                       public_count, (CK_ATTRIBUTE *)(uintptr_t)private_template,
@@ -330,8 +332,9 @@ hs_p11_session_generate(struct hs_p11_session *session, CK_MECHANISM_TYPE mechan
 enum hsmart_code
 hs_p11_session_destroy(struct hs_p11_session *session, struct hs_p11_object object, hsmart_err *err)
 {
+    if (session->p11->C_DestroyObject == NULL)
+        return hs_ckr_set(err, CKR_FUNCTION_NOT_SUPPORTED);
     CK_RV rv = note(session, session->p11->C_DestroyObject(session->handle, object.handle));
-
     return rv == CKR_OK ? HSMART_OK : hs_ckr_set(err, rv);
 }
 

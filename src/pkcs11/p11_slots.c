@@ -140,7 +140,10 @@ read_slot_list(CK_FUNCTION_LIST *p11, CK_SLOT_ID **out_slots, CK_ULONG *out_coun
         rv = p11->C_GetSlotList(CK_TRUE, NULL, &room);
         if (rv != CKR_OK)
             break;
-        slots = room <= SLOTS_MAX ? hs_calloc(room + 1, sizeof *slots) : NULL;
+        if (room > SLOTS_MAX)
+            return hs_err_set(err, HSMART_TOKEN_FAILED, "the module reports %lu slots; more than %u are not believed",
+                              room, SLOTS_MAX);
+        slots = hs_calloc(room + 1, sizeof *slots);
         if (slots == NULL)
             return hs_err_no_memory(err);
         count = room;

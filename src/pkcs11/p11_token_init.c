@@ -200,6 +200,8 @@ hs_p11_token_init(const hsmart_token_options *options, const hsmart_token_init_o
         code = hs_p11_uri_parse(options->uri, &set_up.uri, err);
     if (code == HSMART_OK)
         code = hs_p11_module_open(options->module, options->init_string, &log, &set_up.module, err);
+    if (code == HSMART_OK && (set_up.module->p11->C_InitToken == NULL || set_up.module->p11->C_InitPIN == NULL))
+        code = hs_ckr_set(err, CKR_FUNCTION_NOT_SUPPORTED);
     if (code == HSMART_OK)
         code = choose_token(options, init, &set_up, err);
     if (code == HSMART_OK)

@@ -169,7 +169,7 @@ static void
 lack_of_memory_is_told_and_does_no_harm(void **state)
 {
     const struct operation *row = *state;
-    unsigned n, unharmed = 0;
+    unsigned n, got_round = 0;
     bool reached = true;
 
     for (n = 0; n < ALLOCATIONS_MAX && reached; n++) {
@@ -180,17 +180,16 @@ lack_of_memory_is_told_and_does_no_harm(void **state)
         enum hsmart_code code = row->run(&err);
         reached = allocations > n;
         failing = UINT32_MAX;
-        unharmed += reached && code == HSMART_OK;
+        got_round += reached && code == HSMART_OK;
         if (code != HSMART_OK &&
             (code != HSMART_NO_MEMORY || err.code != code || strstr(err.text, "out of memory") == NULL))
             fail_msg("allocation %u: %s: %s", n, hsmart_code_name(code), err.text);
         fault_none();
         (void)fault_token_must_sign_within(&fault, 2 * FAULT_BACKOFF_MS);
     }
-    print_message("%s: %u allocations failed, %u of them without harm\n", row->name, n - 1, unharmed);
+    print_message("%s: %u allocations failed, for %u of them another way was found\n", row->name, n - 1, got_round);
     assert_false(reached);
     assert_true(n > row->least);
-    assert_true(unharmed < n / 4);
     assert_in_range(fault_open_sessions(), 1, 3);
 }
 

@@ -48,6 +48,8 @@ endforeach()
 hs_fault_program(faults)
 hs_script_test(token faults COMMAND test_faults)
 
+hs_fault_program(hostile)
+hs_script_test(token hostile COMMAND test_hostile)
 hs_fault_program(token_no_memory)
 target_link_options(test_token_no_memory PRIVATE LINKER:--wrap=malloc,--wrap=calloc,--wrap=strdup)
 hs_script_test(token no-memory COMMAND test_token_no_memory)

@@ -4,6 +4,7 @@
 
 #include "err.h"
 #include "file.h"
+#include "p11_module.h"
 #include "p11_quirk.h"
 #include "rows.h"
 
@@ -117,11 +118,67 @@ the_documentation_names_every_family_and_quirk(void **state)
     hs_buf_clear(&text);
 }
 
+/* What the documentation says of the functions that hsmart calls is what the program asks a module for. */
+static void
+the_documentation_names_every_function(void **state)
+{
+    const char *source = getenv("HSMART_SOURCE");
+    char path[512], word[64];
+    struct hs_buf text = {0};
+
+    (void)state;
+    assert_non_null(source);
+    (void)snprintf(path, sizeof path, "%s/docs/tokens.md", source);
+    assert_int_equal(hs_file_read(path, 1U << 20, &text, NULL), HSMART_OK);
+    const char *begin = strstr(hs_buf_text(&text), "## What hsmart asks of a token");
+    assert_non_null(begin);
+    const char *end = strstr(begin, "**The module**");
+    assert_non_null(end);
+    for (size_t i = 0; i < hs_p11_function_count; i++) {
+        (void)snprintf(word, sizeof word, "`%s`", hs_p11_functions[i].name);
+        const char *named = strstr(begin, word);
+        if (named == NULL || named > end)
+            fail_msg("docs/tokens.md does not name %s", hs_p11_functions[i].name);
+    }
+    hs_buf_clear(&text);
+}
+
+/* Nothing is called that was not looked for when the module was loaded. */
+static void
+every_function_called_is_looked_for(void **state)
+{
+    static const char *const files[] = {"p11_login.c",   "p11_module.c", "p11_pool.c",
+                                        "p11_session.c", "p11_slots.c",  "p11_token_init.c"};
+    const char *source = getenv("HSMART_SOURCE");
+    char path[512], name[64];
+    unsigned called = 0;
+
+    (void)state;
+    assert_non_null(source);
+    for (size_t i = 0; i < HS_ARRAY_LEN(files); i++) {
+        struct hs_buf text = {0};
+        (void)snprintf(path, sizeof path, "%s/src/pkcs11/%s", source, files[i]);
+        assert_int_equal(hs_file_read(path, 1U << 20, &text, NULL), HSMART_OK);
+        for (const char *at = hs_buf_text(&text); (at = strstr(at, "->C_")) != NULL; at += 4, called++) {
+            bool known = false;
+            assert_int_equal(sscanf(at + 2, "%63[A-Za-z_]", name), 1);
+            for (size_t j = 0; j < hs_p11_function_count; j++)
+                known = known || strcmp(hs_p11_functions[j].name, name) == 0;
+            if (!known)
+                fail_msg("%s calls %s, which check_functions does not look for", files[i], name);
+        }
+        hs_buf_clear(&text);
+    }
+    assert_true(called > hs_p11_function_count);
+}
+
 int
 main(void)
 {
     struct rows rows = {0};
 
+    ADD_TEST(&rows, the_documentation_names_every_function);
+    ADD_TEST(&rows, every_function_called_is_looked_for);
     ADD_ROWS(&rows, a_family_has_its_quirks, families);
     ADD_ROWS(&rows, a_setting_is_read, settings);
     ADD_TEST(&rows, the_documentation_names_every_family_and_quirk);

@@ -7,6 +7,9 @@
  *   HSMART_FAULT_MANUFACTURER  optional: what the module and its tokens name as their manufacturer, so that no row of
  *                              the quirk table fits them
  *
+ *   HSMART_FAULT_LIST          optional, for the next C_GetFunctionList: "fail", "null", "old" or "new" (version 2.1, or
+ *                              3.1), or the name of a function that is left out
+ *
  * A rule is a line "FUNCTION CALLS ACTION…". CALLS counts the calls of that function since the rules were last read:
  * "3", "2-5", "4-" or "*". Actions:
  *   rv=CODE       answer CODE (hex) without asking the real module
@@ -26,6 +29,13 @@
  *   sessions=N    C_GetTokenInfo: this many sessions are reported as the most there can be
  *   limit=N       C_OpenSession: CKR_SESSION_COUNT (or rv=CODE) while N are open
  *   length=N      C_Sign, with rv=0: a signature of this many bytes is said to be there
+ *   noise         every output is random: counts and lengths of any size (never more is written than there is room
+ *                 for), texts without an end, handles of nothing; and now and then any code
+ *   count=N       C_GetSlotList, C_GetMechanismList, C_FindObjects: this many are reported
+ *   grow          C_GetSlotList: one more than there was room for, at each call
+ *   lie=TYPE      C_GetAttributeValue: this attribute's length is reported as attrlen=N, and nothing is written
+ *   siglen=N      C_Sign: the signature is said to have N bytes
+ *   texts=BYTE    C_GetInfo, C_GetSlotInfo, C_GetTokenInfo: every text is full of this byte
  *   chance=N      the rule only applies to one call in N, by a seeded generator
  *   seed=N        starts that generator
  *   child         the rule only applies in a process that was forked after the rules were set
@@ -38,6 +48,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +79,12 @@ enum action_bits {
     DO_CRASH_AFTER = 1 << 15,
     DO_LENGTH = 1 << 16,
     DO_IN_CHILD = 1 << 17,
+    DO_NOISE = 1 << 18,
+    DO_COUNT = 1 << 19,
+    DO_GROW = 1 << 20,
+    DO_LIE = 1 << 21,
+    DO_SIGLEN = 1 << 22,
+    DO_TEXTS = 1 << 23,
 };
 
 struct rule {
@@ -75,12 +92,14 @@ struct rule {
     unsigned long first, last;
     unsigned actions;
     unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, flags, sessions, limit, length, chance;
+    unsigned long count, lie, attribute_len, signature_len, text_byte;
 };
 
 /* What a call has to do, by all the rules that fit it together. */
 struct plan {
     unsigned actions;
     unsigned long rv, sleep_ms, attribute, attribute_rv, mechanism, flags, sessions, limit, length;
+    unsigned long count, lie, attribute_len, signature_len, text_byte;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -145,7 +164,7 @@ parse_action(const char *word, struct rule *rule)
     } flags[] = {{"crash", DO_CRASH}, {"logout", DO_LOGOUT},     {"closeall", DO_CLOSEALL},
                  {"flip", DO_FLIP},   {"zero", DO_ZERO},         {"short", DO_SHORT},
                  {"long", DO_LONG},   {"rawpoint", DO_RAWPOINT}, {"crashafter", DO_CRASH_AFTER},
-                 {"child", DO_IN_CHILD}};
+                 {"child", DO_IN_CHILD}, {"noise", DO_NOISE},    {"grow", DO_GROW}};
     const struct {
         const char *prefix;
         unsigned bit;
@@ -160,7 +179,12 @@ parse_action(const char *word, struct rule *rule)
                    {"sessions=", DO_SESSIONS, &rule->sessions},
                    {"limit=", DO_LIMIT, &rule->limit},
                    {"chance=", 0, &rule->chance},
-                   {"length=", DO_LENGTH, &rule->length}};
+                   {"length=", DO_LENGTH, &rule->length},
+                   {"count=", DO_COUNT, &rule->count},
+                   {"lie=", DO_LIE, &rule->lie},
+                   {"attrlen=", 0, &rule->attribute_len},
+                   {"siglen=", DO_SIGLEN, &rule->signature_len},
+                   {"texts=", DO_TEXTS, &rule->text_byte}};
 
     for (size_t i = 0; i < COUNT_OF(flags); i++) {
         if (strcmp(word, flags[i].word) == 0) {
@@ -281,15 +305,20 @@ count_call(const char *function)
     return 0;
 }
 
-static bool
-chance_strikes(const struct rule *rule)
+/* With the lock held. */
+static uint64_t
+next_random(void)
 {
-    if (rule->chance == 0)
-        return true;
     generator ^= generator << 13;
     generator ^= generator >> 7;
     generator ^= generator << 17;
-    return generator % rule->chance == 0;
+    return generator;
+}
+
+static bool
+chance_strikes(const struct rule *rule)
+{
+    return rule->chance == 0 || next_random() % rule->chance == 0;
 }
 
 static void
@@ -334,6 +363,16 @@ plan_call(const char *function)
         if (rule->actions & DO_SESSIONS)
             plan.sessions = rule->sessions;
         plan.flags |= rule->flags;
+        if (rule->actions & DO_COUNT)
+            plan.count = rule->count;
+        if (rule->actions & DO_LIE) {
+            plan.lie = rule->lie;
+            plan.attribute_len = rule->attribute_len;
+        }
+        if (rule->actions & DO_SIGLEN)
+            plan.signature_len = rule->signature_len;
+        if (rule->actions & DO_TEXTS)
+            plan.text_byte = rule->text_byte;
     }
     log_call(function, call, &plan);
     pthread_mutex_unlock(&lock);
@@ -375,6 +414,72 @@ disturb(const struct plan *plan, CK_SESSION_HANDLE session)
     (void)pthread_rwlock_unlock(&inside);
 }
 
+/* ---- Noise: what a module may answer within the memory that it was given ---- */
+
+static uint64_t
+noise(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    uint64_t number = next_random() >> 8;
+    (void)pthread_mutex_unlock(&lock);
+    return number;
+}
+
+static void
+noise_bytes(void *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        ((uint8_t *)out)[i] = (uint8_t)noise();
+}
+
+/* A count or a length: often nearly right, sometimes absurd. */
+static CK_ULONG
+noise_number(CK_ULONG right)
+{
+    static const CK_ULONG odd[] = {0, 1, 2, 63, 65, 4096, 4097, 65536, 0x7fffffff, 0x80000000, 0xffffffff,
+                                   ~0UL >> 1, ~0UL - 1, ~0UL};
+    uint64_t which = noise() % 32;
+
+    if (which < COUNT_OF(odd))
+        return odd[which];
+    return which < 20 ? right + 1 : which < 24 && right > 0 ? right - 1 : right;
+}
+
+static CK_RV
+noise_rv(CK_RV right)
+{
+    static const CK_RV odd[] = {CKR_BUFFER_TOO_SMALL, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_SENSITIVE, CKR_DEVICE_ERROR,
+                                CKR_SESSION_HANDLE_INVALID, CKR_GENERAL_ERROR, CKR_USER_ALREADY_LOGGED_IN, 0x8000beefUL,
+                                0x12345678UL, CKR_TOKEN_NOT_PRESENT, CKR_HOST_MEMORY, CKR_OPERATION_ACTIVE};
+    uint64_t which = noise() % 64;
+
+    return which < COUNT_OF(odd) ? odd[which] : right;
+}
+
+/* `*count` of them are there; at most `room` may be written. */
+static CK_RV
+noise_list(CK_ULONG *list, CK_ULONG room, CK_ULONG *count, CK_RV rv)
+{
+    for (CK_ULONG i = 0; list != NULL && i < room; i++)
+        if (noise() % 4 == 0)
+            list[i] = (CK_ULONG)noise();
+    *count = noise_number(*count);
+    return noise_rv(rv);
+}
+
+static CK_RV
+noise_attributes(CK_ATTRIBUTE *template, const CK_ULONG *rooms, CK_ULONG count, CK_RV rv)
+{
+    for (CK_ULONG i = 0; i < count; i++) {
+        if (noise() % 3 != 0)
+            continue;
+        if (template[i].pValue != NULL && noise() % 2 == 0)
+            noise_bytes(template[i].pValue, rooms[i]);
+        template[i].ulValueLen = noise_number(template[i].ulValueLen);
+    }
+    return noise_rv(rv);
+}
+
 /* A function that is only failed, slowed or disturbed: the real call between two ifs. */
 #define BREAK(name, parameters, arguments, session)                                                                    \
     static CK_RV broken_##name parameters                                                                              \
@@ -386,22 +491,19 @@ disturb(const struct plan *plan, CK_SESSION_HANDLE session)
         CK_RV rv = REAL(name arguments);                                                                              \
         if (plan.actions & DO_CRASH_AFTER)                                                                             \
             abort();                                                                                                   \
+        if (plan.actions & DO_NOISE)                                                                                   \
+            rv = noise_rv(rv);                                                                                         \
         return (plan.actions & DO_AFTER) ? plan.rv : rv;                                                               \
     }
 
 BREAK(C_Initialize, (void *args), (args), 0)
-BREAK(C_GetSlotList, (CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count), (present, slots, count), 0)
-BREAK(C_GetSlotInfo, (CK_SLOT_ID slot, CK_SLOT_INFO *info), (slot, info), 0)
 BREAK(C_InitToken, (CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG len, CK_UTF8CHAR *label), (slot, pin, len, label), 0)
 BREAK(C_InitPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG len), (session, pin, len), session)
-BREAK(C_GetSessionInfo, (CK_SESSION_HANDLE session, CK_SESSION_INFO *info), (session, info), session)
 BREAK(C_Login, (CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len),
       (session, user, pin, len), session)
 BREAK(C_Logout, (CK_SESSION_HANDLE session), (session), 0)
 BREAK(C_FindObjectsInit, (CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count),
       (session, template, count), session)
-BREAK(C_FindObjects, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count),
-      (session, objects, max, count), session)
 BREAK(C_FindObjectsFinal, (CK_SESSION_HANDLE session), (session), session)
 BREAK(C_GenerateKeyPair,
       (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public_template, CK_ULONG public_count,
@@ -410,6 +512,79 @@ BREAK(C_GenerateKeyPair,
       (session, mechanism, public_template, public_count, private_template, private_count, public_key, private_key),
       session)
 BREAK(C_DestroyObject, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object), (session, object), session)
+
+static CK_RV
+broken_C_GetSlotList(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count)
+{
+    struct plan plan = plan_call("C_GetSlotList");
+    CK_ULONG room = slots != NULL ? *count : 0;
+
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = REAL(C_GetSlotList(present, slots, count));
+    if (plan.actions & DO_NOISE)
+        return noise_list(slots, room, count, rv);
+    if (plan.actions & DO_COUNT)
+        *count = plan.count;
+    if ((plan.actions & DO_GROW) && slots != NULL) {
+        *count = room + 1;
+        return CKR_BUFFER_TOO_SMALL;
+    }
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+static CK_RV
+broken_C_FindObjects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count)
+{
+    struct plan plan = plan_call("C_FindObjects");
+
+    disturb(&plan, session);
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = REAL(C_FindObjects(session, objects, max, count));
+    if (plan.actions & DO_CRASH_AFTER)
+        abort();
+    if (plan.actions & DO_NOISE)
+        return noise_list(objects, max, count, rv);
+    if (plan.actions & DO_COUNT)
+        *count = plan.count;
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+static CK_RV
+broken_C_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO *info)
+{
+    struct plan plan = plan_call("C_GetSlotInfo");
+
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = REAL(C_GetSlotInfo(slot, info));
+    if (plan.actions & DO_NOISE) {
+        noise_bytes(info, sizeof *info);
+        return noise_rv(rv);
+    }
+    if (plan.actions & DO_TEXTS) {
+        memset(info->slotDescription, (int)plan.text_byte, sizeof info->slotDescription);
+        memset(info->manufacturerID, (int)plan.text_byte, sizeof info->manufacturerID);
+    }
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+static CK_RV
+broken_C_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO *info)
+{
+    struct plan plan = plan_call("C_GetSessionInfo");
+
+    disturb(&plan, session);
+    if (plan.actions & DO_RV)
+        return plan.rv;
+    CK_RV rv = REAL(C_GetSessionInfo(session, info));
+    if (plan.actions & DO_NOISE) {
+        noise_bytes(info, sizeof *info);
+        return noise_rv(rv);
+    }
+    return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
 
 static CK_RV
 broken_C_Finalize(void *reserved)
@@ -436,6 +611,13 @@ broken_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTI
     CK_RV rv = REAL(C_OpenSession(slot, flags, application, notify, session));
     if (rv == CKR_OK)
         atomic_fetch_add(&open_sessions, 1);
+    if ((plan.actions & DO_NOISE) && rv == CKR_OK) {
+        rv = noise_rv(rv);
+        if (noise() % 4 == 0) {
+            (void)real->C_CloseSession(*session);
+            *session = (CK_SESSION_HANDLE)noise();
+        }
+    }
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
 }
 
@@ -474,6 +656,14 @@ broken_C_GetInfo(CK_INFO *info)
     CK_RV rv = REAL(C_GetInfo(info));
     if (rv == CKR_OK)
         disguise(info->manufacturerID, sizeof info->manufacturerID);
+    if (plan.actions & DO_NOISE) {
+        noise_bytes(info, sizeof *info);
+        return noise_rv(rv);
+    }
+    if (plan.actions & DO_TEXTS) {
+        memset(info->manufacturerID, (int)plan.text_byte, sizeof info->manufacturerID);
+        memset(info->libraryDescription, (int)plan.text_byte, sizeof info->libraryDescription);
+    }
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
 }
 
@@ -491,6 +681,19 @@ broken_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
         if (plan.actions & DO_SESSIONS)
             info->ulMaxSessionCount = plan.sessions;
     }
+    if (plan.actions & DO_NOISE) { /* the flags stay: they alone say whether a PIN is tried */
+        CK_FLAGS right = info->flags;
+        noise_bytes(info, sizeof *info);
+        info->flags = noise() % 4 == 0 ? (CK_FLAGS)noise() : right;
+        return noise_rv(rv);
+    }
+    if (plan.actions & DO_TEXTS) {
+        memset(info->label, (int)plan.text_byte, sizeof info->label);
+        memset(info->manufacturerID, (int)plan.text_byte, sizeof info->manufacturerID);
+        memset(info->model, (int)plan.text_byte, sizeof info->model);
+        memset(info->serialNumber, (int)plan.text_byte, sizeof info->serialNumber);
+        memset(info->utcTime, (int)plan.text_byte, sizeof info->utcTime);
+    }
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
 }
 
@@ -498,10 +701,15 @@ static CK_RV
 broken_C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *types, CK_ULONG *count)
 {
     struct plan plan = plan_call("C_GetMechanismList");
+    CK_ULONG room = types != NULL ? *count : 0;
 
     if (plan.actions & DO_RV)
         return plan.rv;
     CK_RV rv = REAL(C_GetMechanismList(slot, types, count));
+    if (plan.actions & DO_NOISE)
+        return noise_list(types, room, count, rv);
+    if (plan.actions & DO_COUNT)
+        *count = plan.count;
     if (rv != CKR_OK || types == NULL || !(plan.actions & DO_HIDE))
         return rv;
     CK_ULONG kept = 0;
@@ -543,6 +751,7 @@ static CK_RV
 broken_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len, CK_BYTE *signature, CK_ULONG *len)
 {
     struct plan plan = plan_call("C_Sign");
+    CK_ULONG room = signature != NULL ? *len : 0;
 
     disturb(&plan, session);
     if ((plan.actions & DO_LENGTH) && plan.length <= *len)
@@ -554,6 +763,14 @@ broken_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len, CK_BY
         abort();
     if (rv == CKR_OK && signature != NULL)
         spoil_signature(&plan, signature, len);
+    if (plan.actions & DO_SIGLEN)
+        *len = plan.signature_len;
+    if (plan.actions & DO_NOISE) {
+        if (noise() % 2 == 0)
+            noise_bytes(signature, room);
+        *len = noise_number(*len);
+        return noise_rv(rv);
+    }
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
 }
 
@@ -575,10 +792,13 @@ static CK_RV
 broken_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count)
 {
     struct plan plan = plan_call("C_GetAttributeValue");
+    CK_ULONG rooms[64] = {0};
 
     disturb(&plan, session);
     if (plan.actions & DO_RV)
         return plan.rv;
+    for (CK_ULONG i = 0; i < count && i < COUNT_OF(rooms); i++)
+        rooms[i] = template[i].pValue != NULL ? template[i].ulValueLen : 0;
     CK_RV rv = REAL(C_GetAttributeValue(session, object, template, count));
     for (CK_ULONG i = 0; i < count; i++) {
         if ((plan.actions & DO_RAWPOINT) && template[i].type == CKA_EC_POINT)
@@ -587,8 +807,48 @@ broken_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, C
             template[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
             rv = plan.attribute_rv;
         }
+        if ((plan.actions & DO_LIE) && template[i].type == plan.lie)
+            template[i].ulValueLen = plan.attribute_len;
     }
+    if ((plan.actions & DO_NOISE) && count <= COUNT_OF(rooms))
+        return noise_attributes(template, rooms, count, rv);
     return (plan.actions & DO_AFTER) ? plan.rv : rv;
+}
+
+/* The list, or what HSMART_FAULT_LIST makes of it. */
+static CK_RV
+give_list(CK_FUNCTION_LIST **list)
+{
+    static CK_FUNCTION_LIST odd;
+    static const struct {
+        const char *name;
+        size_t offset;
+    } functions[] = {
+#define AT(name) {#name, offsetof(CK_FUNCTION_LIST, name)}
+        AT(C_Initialize),        AT(C_Finalize),      AT(C_GetInfo),         AT(C_GetSlotList),
+        AT(C_GetSlotInfo),       AT(C_GetTokenInfo),  AT(C_GetMechanismList), AT(C_OpenSession),
+        AT(C_CloseSession),      AT(C_GetSessionInfo), AT(C_Login),          AT(C_FindObjectsInit),
+        AT(C_FindObjects),       AT(C_FindObjectsFinal), AT(C_GetAttributeValue), AT(C_SignInit),
+        AT(C_Sign),              AT(C_GenerateKeyPair), AT(C_InitToken),     AT(C_InitPIN),
+        AT(C_DestroyObject),     AT(C_Logout),        AT(C_WaitForSlotEvent), AT(C_WrapKey),
+    };
+    const char *how = getenv("HSMART_FAULT_LIST");
+
+    *list = &broken;
+    if (how == NULL)
+        return CKR_OK;
+    if (strcmp(how, "fail") == 0)
+        return CKR_GENERAL_ERROR;
+    odd = broken;
+    *list = strcmp(how, "null") == 0 ? NULL : &odd;
+    if (strcmp(how, "old") == 0)
+        odd.version = (CK_VERSION){2, 1};
+    if (strcmp(how, "new") == 0)
+        odd.version = (CK_VERSION){3, 1};
+    for (size_t i = 0; i < COUNT_OF(functions); i++)
+        if (strcmp(how, functions[i].name) == 0)
+            memset((char *)&odd + functions[i].offset, 0, sizeof(void *));
+    return CKR_OK;
 }
 
 __attribute__((visibility("default"))) CK_RV
@@ -632,6 +892,5 @@ C_GetFunctionList(CK_FUNCTION_LIST **list)
         USE(C_DestroyObject);
     }
     pthread_mutex_unlock(&lock);
-    *list = &broken;
-    return CKR_OK;
+    return give_list(list);
 }
