@@ -173,7 +173,7 @@ on_section(cfg_t *cfg, cfg_opt_t *opt)
     return -1;
 }
 
-#define SETTINGS_OF_KIND_MAX 32U
+#define SETTINGS_OF_KIND_MAX 63U /* a bit for each in `seen` */
 
 static void
 options_of_kind(enum hs_config_kind kind, cfg_opt_t *out_options)

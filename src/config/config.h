@@ -19,13 +19,23 @@ struct hs_config_key {
     const char *uri, *thumbprint, *kid, *alg;
     bool allow_extractable;
 };
+/* A value that a server's row has, and that a client may have otherwise. */
+enum hs_config_choice { HS_CONFIG_NOT_SET = 0, HS_CONFIG_TRUE, HS_CONFIG_FALSE };
+
 struct hs_config_client {
     const char *name;
     const char *profile;   /* default "smart" */
-    const char *fhir_base, *token_endpoint, *audience, *client_id, *scope, *client_secret_source, *jku, *assertion_type;
+    const char *fhir_base, *token_endpoint, *token_pin, *audience, *client_id, *registration_file, *scope;
+    const char *auth_method, *client_secret_source, *jku, *assertion_type;
     const struct hs_config_key *key; /* NULL: symmetric */
     unsigned assertion_lifetime_s; /* 0: default */
     bool omit_issued_at, not_before;
+    enum hs_config_choice send_client_id, raw_basic;
+    bool use_refresh_token, no_cache;
+    const char *cache_directory;
+    const char *ca_file, *ca_directory, *client_certificate, *client_key;
+    bool allow_http_to_loopback;
+    unsigned connect_timeout_ms, timeout_ms, max_attempts, max_wait_s; /* 0: default */
 };
 struct hs_config; /* owns everything above */
 

@@ -49,7 +49,7 @@ store_token_uri(const struct hs_config *config, const struct hs_config_setting *
     return store_text(config, row, value, field, err);
 }
 
-/* Whether `word` is one of the words in `words`, which are separated by spaces; a word that takes an argument ends
+/* Whether `value` is one of the words in `words`, which are separated by spaces; a word that takes an argument ends
  * with a colon there. */
 static bool
 names_source(const char *words, const char *value)
@@ -130,6 +130,30 @@ store_boolean(const struct hs_config *config, const struct hs_config_setting *ro
     return HSMART_OK;
 }
 
+/* "true" and "false" where not being set is a third thing. */
+static enum hsmart_code
+store_choice(const struct hs_config *config, const struct hs_config_setting *row, const char *value, void *field,
+             hsmart_err *err)
+{
+    bool yes = false;
+    enum hsmart_code code = store_boolean(config, row, value, &yes, err);
+
+    if (code == HSMART_OK)
+        *(enum hs_config_choice *)field = yes ? HS_CONFIG_TRUE : HS_CONFIG_FALSE;
+    return code;
+}
+
+static enum hsmart_code
+store_word(const struct hs_config *config, const struct hs_config_setting *row, const char *value, void *field,
+           hsmart_err *err)
+{
+    if (strchr(value, ' ') == NULL && names_source(row->words, value))
+        return store_text(config, row, value, field, err);
+    (void)hs_err_set(err, HSMART_CONFIG_INVALID, "\"%s\" is \"%s\", which is not one of its words", row->name, value);
+    hs_err_hint(err, "the words are %s", row->words);
+    return HSMART_CONFIG_INVALID;
+}
+
 static enum hsmart_code
 store_reference(const struct hs_config *config, const struct hs_config_setting *row, const char *value, void *field,
                 hsmart_err *err)
@@ -173,6 +197,8 @@ static const struct hs_config_type source = {"source", true, store_source};
 static const struct hs_config_type thumbprint = {"thumbprint", true, store_thumbprint};
 static const struct hs_config_type number = {"number", false, store_number};
 static const struct hs_config_type boolean = {"true or false", false, store_boolean};
+static const struct hs_config_type choice = {"true or false", false, store_choice};
+static const struct hs_config_type word = {"word", true, store_word};
 static const struct hs_config_type reference = {"name", false, store_reference};
 static const struct hs_config_type refused = {"refused", false, store_refused};
 
@@ -184,6 +210,7 @@ hs_config_is_refused(const struct hs_config_setting *row)
 
 #define PIN_SOURCES "file: credential: fd: exec: prompt pinpad"
 #define SECRET_SOURCES "file: credential: fd: exec: prompt"
+#define AUTH_METHODS "private_key_jwt client_secret_basic client_secret_post"
 #define USE_PIN_SOURCE "name the place instead: pin-source = \"file:/etc/hsmart/prod.pin\" (readable by its owner only)"
 #define USE_SECRET_SOURCE                                                                                              \
     "name the place instead: client-secret-source = \"file:/etc/hsmart/epic.secret\" (readable by its owner only)"
@@ -256,12 +283,21 @@ const struct hs_config_setting hs_config_settings[] = {
     {CLIENT("token-endpoint", text, token_endpoint),
      .fallback = "what the server's discovery document says",
      .meaning = "the URL that gives access tokens"},
+    {CLIENT("token-pin", text, token_pin),
+     .fallback = "any origin",
+     .meaning = "the origin, or the URL, that the token endpoint of the discovery document must have"},
     {CLIENT("audience", text, audience),
      .fallback = "the token endpoint",
      .meaning = "the aud of assertions, where the server wants another value than the URL that is posted to"},
     {CLIENT("client-id", text, client_id),
      .fallback = "none",
      .meaning = "the id that the server gave this client when it was registered"},
+    {CLIENT("registration-file", path, registration_file),
+     .fallback = "none",
+     .meaning = "where `hsmart register` keeps the client id, and the secret if there is one"},
+    {CLIENT("auth-method", word, auth_method), .words = AUTH_METHODS,
+     .fallback = "as registered, else what there is the means for",
+     .meaning = "how the client proves who it is"},
     {CLIENT("key", reference, key), .refers_to = HS_CONFIG_KEY,
      .fallback = "none",
      .meaning = "the key that signs assertions"},
@@ -286,6 +322,48 @@ const struct hs_config_setting hs_config_settings[] = {
     {CLIENT("not-before", boolean, not_before),
      .fallback = "false",
      .meaning = "put nbf into assertions, for a server that asks for it"},
+    {CLIENT("send-client-id", choice, send_client_id),
+     .fallback = "as the profile says",
+     .meaning = "send client_id beside the assertion"},
+    {CLIENT("raw-basic", choice, raw_basic),
+     .fallback = "as the profile says",
+     .meaning = "put client id and secret into HTTP Basic as they are, not form-encoded"},
+    {CLIENT("use-refresh-token", boolean, use_refresh_token),
+     .fallback = "false",
+     .meaning = "keep a refresh token and renew with it; SMART forbids it for backend services"},
+    {CLIENT("no-cache", boolean, no_cache),
+     .fallback = "false",
+     .meaning = "keep access tokens in memory only"},
+    {CLIENT("cache-directory", path, cache_directory),
+     .fallback = "`hsmart` in the runtime directory",
+     .meaning = "where access tokens are kept, for this user only"},
+    {CLIENT("ca-file", path, ca_file),
+     .fallback = "none",
+     .meaning = "further CA certificates in PEM, beside the system's"},
+    {CLIENT("ca-directory", path, ca_directory),
+     .fallback = "the system's",
+     .meaning = "a hashed directory of CA certificates, instead of the system's"},
+    {CLIENT("client-certificate", path, client_certificate),
+     .fallback = "none",
+     .meaning = "the certificate for mutual TLS, PEM"},
+    {CLIENT("client-key", path, client_key),
+     .fallback = "none",
+     .meaning = "the private key of client-certificate, PEM"},
+    {CLIENT("allow-http-to-loopback", boolean, allow_http_to_loopback),
+     .fallback = "false",
+     .meaning = "speak http without TLS to this very machine, for tests"},
+    {CLIENT("connect-timeout-ms", number, connect_timeout_ms), .min = 100, .max = 600000,
+     .fallback = "10000",
+     .meaning = "how many milliseconds connecting may take"},
+    {CLIENT("timeout-ms", number, timeout_ms), .min = 100, .max = 600000,
+     .fallback = "30000",
+     .meaning = "how many milliseconds one exchange may take"},
+    {CLIENT("max-attempts", number, max_attempts), .min = 1, .max = 10,
+     .fallback = "4",
+     .meaning = "how often a request is tried that failed in transport, or with 429 or 5xx"},
+    {CLIENT("max-wait", number, max_wait_s), .min = 1, .max = 3600,
+     .fallback = "600",
+     .meaning = "up to how many seconds a server's Retry-After is waited for"},
 };
 /* clang-format on */
 const size_t hs_config_setting_count = HS_ARRAY_LEN(hs_config_settings);

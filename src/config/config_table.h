@@ -44,7 +44,7 @@ struct hs_config_setting {
     bool required;
     long min, max; /* numbers */
     enum hs_config_kind refers_to; /* references */
-    const char *words;    /* sources: the kinds that may be named; refused settings: what to use instead */
+    const char *words;    /* sources and words: which may be named; refused settings: what to use instead */
     const char *fallback; /* what holds when it is not set, in words */
     const char *meaning;
 };

@@ -63,7 +63,7 @@ struct cli_call {
     size_t operand_count;
 };
 
-#define CLI_GROUPS_MAX 4U
+#define CLI_GROUPS_MAX 6U
 struct cli_verb {
     const char *name;     /* "token list" */
     const char *summary;  /* one line */

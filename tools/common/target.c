@@ -258,7 +258,7 @@ target_resolve(const struct cli_common *common, enum target_login login, struct 
         code = choose_client(common, &target, err);
     if (code == HSMART_OK)
         code = choose_key(common, &target, err);
-    if (code == HSMART_OK)
+    if (code == HSMART_OK && login != TARGET_LATER)
         code = check_client_has_key(common, &target, err);
     if (code == HSMART_OK)
         code = choose_token(common, &target, err);
@@ -266,7 +266,8 @@ target_resolve(const struct cli_common *common, enum target_login login, struct 
         goto out;
     merge_token(common, &target);
     merge_key(common, &target);
-    code = check_module(&target, err);
+    if (login != TARGET_LATER)
+        code = check_module(&target, err);
     if (code == HSMART_OK && login == TARGET_LOGIN)
         code = choose_pin_source(&target, err);
     if (code != HSMART_OK)
@@ -278,6 +279,14 @@ target_resolve(const struct cli_common *common, enum target_login login, struct 
 out:
     target_clear(&target);
     return code;
+}
+
+enum hsmart_code
+target_need_login(struct target *target, hsmart_err *err)
+{
+    enum hsmart_code code = check_module(target, err);
+
+    return code == HSMART_OK ? choose_pin_source(target, err) : code;
 }
 
 enum hsmart_code

@@ -20,13 +20,16 @@ struct target {
     hsmart_token *opened;         /* by `target_open` */
 };
 
-/* Whether the command logs in, and so needs a PIN source. */
-enum target_login { TARGET_NO_LOGIN, TARGET_LOGIN };
+/* Whether the command logs in, and so needs a PIN source. TARGET_LATER: perhaps; `target_need_login` comes before the
+ * token is opened, and neither a key nor a token has to be named. */
+enum target_login { TARGET_NO_LOGIN, TARGET_LOGIN, TARGET_LATER };
 
 /* Errors: HSMART_CONFIG_INVALID, HSMART_INVALID_ARGUMENT (nothing or contradictory things named, a PIN in a URI),
  * HSMART_PIN_UNAVAILABLE (no source, and nobody to ask). */
 HSMART_MUST_CHECK enum hsmart_code target_resolve(const struct cli_common *common, enum target_login login,
                                                   struct target *out_target, hsmart_err *err);
+/* After TARGET_LATER: HSMART_INVALID_ARGUMENT without a token, HSMART_PIN_UNAVAILABLE as above. */
+HSMART_MUST_CHECK enum hsmart_code target_need_login(struct target *target, hsmart_err *err);
 /* Opens the token and logs in. */
 HSMART_MUST_CHECK enum hsmart_code target_open(struct target *target, hsmart_err *err);
 /* Opens the token and finds the key. */

@@ -8,5 +8,7 @@ extern const struct cli_verb verb_assertion;
 extern const struct cli_verb verb_check_assertion;
 extern const struct cli_verb verb_check_jwks;
 extern const struct cli_verb verb_check_request;
+extern const struct cli_verb verb_discover;
+extern const struct cli_verb verb_token;
 
 #endif
