@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "rows.h"
@@ -55,7 +56,8 @@ static struct column {
     {"the discovery document goes before the row", "epic", .rsa = true, .alg = "RS256",
      .discovery = ",\"token_endpoint_auth_signing_alg_values_supported\":[\"RS256\"]"},
     {"PSS", "entra", .rsa = true, .alg = "PS256"},
-    {"an algorithm that the key cannot do", "nhs", .code = HSMART_KEY_UNUSABLE, .text = "signed with RS512, and the key signs with ES384"},
+    {"an algorithm that the key cannot do", "nhs", .code = HSMART_KEY_UNUSABLE,
+     .text = "signed with RS512, and the key signs with ES384"},
     /* audience */
     {"the token endpoint", "smart", .aud = "@"},
     {"the issuer", "rfc7523bis", .aud = "https://issuer.example/x/", .typ = "client-authentication+jwt",
@@ -382,6 +384,139 @@ every_family_gets_a_request(void **state)
     a_column_is_in_the_request(&row_state);
 }
 
+/* ---- Two requests of one client ---- */
+
+struct pair {
+    struct scripted_server server;
+    struct seen seen;
+    char token_endpoint[64];
+    hsmart_client *client;
+};
+
+static void
+pair_open(struct pair *pair, const struct column *row, const struct scripted_reply *replies, size_t count)
+{
+    hsmart_err err = {0};
+
+    pair->seen = (struct seen){.row = row};
+    scripted_server_start(&pair->server, "127.0.0.1", replies, count);
+    (void)snprintf(pair->token_endpoint, sizeof pair->token_endpoint, "http://127.0.0.1:%u/token", pair->server.port);
+    hsmart_client_options options = options_of(row, NULL, &pair->seen);
+    options.token_endpoint = pair->token_endpoint;
+    if (hsmart_client_new(&options, &pair->client, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+}
+
+/* Asks, and has the access token rejected, so that the next call asks again. */
+static enum hsmart_code
+pair_ask(struct pair *pair, hsmart_err *err)
+{
+    hsmart_access_token *access_token = NULL;
+    enum hsmart_code code = hsmart_client_access_token(pair->client, 0, &access_token, err);
+
+    if (code == HSMART_OK)
+        hsmart_client_reject_access_token(pair->client, access_token->value);
+    hsmart_access_token_free(access_token);
+    return code;
+}
+
+static void
+pair_close(struct pair *pair)
+{
+    hsmart_client_free(pair->client);
+    hs_signer_free(pair->seen.signer);
+    scripted_server_clear(&pair->server);
+}
+
+/* How often `part` is in what the server was asked. */
+static unsigned
+times_asked(const struct pair *pair, const char *part)
+{
+    unsigned times = 0;
+
+    for (const char *at = hs_buf_text(&pair->server.requests); (at = strstr(at, part)) != NULL; at += strlen(part))
+        times++;
+    return times;
+}
+
+static const struct scripted_reply two_tokens[] = {{TOKEN_REPLY, SCRIPTED_KEEP, 0}, {TOKEN_REPLY, SCRIPTED_KEEP, 0}};
+
+static void
+write_private(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void
+a_secret_that_was_changed_is_found(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/hsmart-secret-XXXXXX", source[64];
+    static struct pair pair;
+
+    (void)close(mkstemp(path));
+    (void)snprintf(source, sizeof source, "file:%s", path);
+    write_private(path, "one\n");
+    const struct column row = {.server = "smart", .own = {.secret_source = source}};
+    pair_open(&pair, &row, two_tokens, HS_ARRAY_LEN(two_tokens));
+    assert_int_equal(pair_ask(&pair, NULL), HSMART_OK);
+    write_private(path, "two\n");
+    assert_int_equal(pair_ask(&pair, NULL), HSMART_OK);
+    scripted_server_stop(&pair.server);
+    assert_int_equal(times_asked(&pair, "Authorization: Basic Y2xpZW50LTE6b25l\r\n"), 1); /* client-1:one */
+    assert_int_equal(times_asked(&pair, "Authorization: Basic Y2xpZW50LTE6dHdv\r\n"), 1); /* client-1:two */
+    pair_close(&pair);
+    (void)unlink(path);
+}
+
+static void
+a_secret_that_can_be_read_once_is_kept(void **state)
+{
+    (void)state;
+    char source[32];
+    int ends[2];
+    static struct pair pair;
+
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "one", 3), 3);
+    (void)close(ends[1]);
+    (void)snprintf(source, sizeof source, "fd:%d", ends[0]);
+    const struct column row = {.server = "smart", .own = {.secret_source = source}};
+    pair_open(&pair, &row, two_tokens, HS_ARRAY_LEN(two_tokens));
+    assert_int_equal(pair_ask(&pair, NULL), HSMART_OK);
+    assert_int_equal(pair_ask(&pair, NULL), HSMART_OK);
+    scripted_server_stop(&pair.server);
+    assert_int_equal(times_asked(&pair, "Authorization: Basic Y2xpZW50LTE6b25l\r\n"), 2);
+    pair_close(&pair);
+    (void)close(ends[0]);
+}
+
+static void
+a_secret_that_has_expired_is_not_sent(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/hsmart-secret-XXXXXX";
+    static struct pair pair;
+    hsmart_err err = {0};
+
+    (void)close(mkstemp(path));
+    write_private(path, "{\"hsmart_registration\":1,\"client_id\":\"c\",\"client_secret\":\"s\","
+                        "\"client_secret_expires_at\":1000,\"token_endpoint_auth_method\":\"client_secret_basic\"}");
+    const struct column row = {.server = "smart", .own = {.registration_file = path}};
+    pair_open(&pair, &row, two_tokens, HS_ARRAY_LEN(two_tokens));
+    assert_int_equal(pair_ask(&pair, &err), HSMART_POLICY_REFUSED);
+    assert_non_null(strstr(err.text, "cannot read the client secret: the client secret expired "));
+    scripted_server_stop(&pair.server);
+    assert_int_equal(pair.server.request_count, 0);
+    pair_close(&pair);
+    (void)unlink(path);
+}
+
 int
 main(void)
 {
@@ -391,5 +526,8 @@ main(void)
     for (size_t i = 0; i < hs_server_row_count; i++)
         rows_add(&rows, "every_family_gets_a_request", every_family_gets_a_request,
                  (void *)(uintptr_t)&hs_server_rows[i]);
+    ADD_TEST(&rows, a_secret_that_was_changed_is_found);
+    ADD_TEST(&rows, a_secret_that_can_be_read_once_is_kept);
+    ADD_TEST(&rows, a_secret_that_has_expired_is_not_sent);
     return rows_run("server_rows", &rows);
 }
