@@ -88,5 +88,17 @@ is "sixteen threads: one access token" 1 "$(requests 'scenario=fine~threads' end
 is "sixteen threads: one discovery" 1 "$(requests 'scenario=fine~threads' endpoint=discovery)"
 is "a lost registration is not repeated" 1 "$(requests 'scenario=register.cut-body~lost' endpoint=register)"
 is "nor one that was answered by 503" 1 "$(requests 'scenario=register.503~lost' endpoint=register)"
+
+# ---- The example of the documentation ----
+
+example() { # example SCENARIO MODULE
+    env PATH="$PATH" "$HSMART_BUILD/tests/read_patients" "$2" pkcs11:token=client "$CLIENT_PIN_SOURCE" pkcs11:object=ec \
+        client-1 smart "$FAULTS_URL/$1/fhir" "$PKI_CA" 2>"$work/stderr" | grep -c '"resourceType"'
+}
+is "the example reads three pages" 3 "$(example fine~example "$CLIENT_MODULE")"
+is "and again, out of the cache, without the token's module" 3 "$(example fine~example /nowhere.so)"
+is "with one access token for both" 1 "$(requests 'scenario=fine~example' endpoint=token)"
+is "and one discovery" 1 "$(requests 'scenario=fine~example' endpoint=discovery)"
+is "the cache is for its owner only" '' "$(find "$work/run" ! -type d ! -perm 600 -o -type d ! -perm 700)"
 echo "1..$number"
 exit "$status"
