@@ -8,6 +8,7 @@ main(int argc, char **argv)
         &verb_token_list, &verb_token_init, &verb_token_unlock_guard, &verb_generate,
         &verb_list,       &verb_audit,      &verb_export,
         &verb_ceremony_lint, &verb_ceremony_rehearse, &verb_ceremony_run, &verb_ceremony_verify,
+        &verb_ceremony_report,
     };
     static const char *const see_also[] = {"hsmart signs client assertions with these keys.", NULL};
     static const struct cli_program program = {

@@ -13,6 +13,7 @@ extern const struct cli_verb verb_audit;
 extern const struct cli_verb verb_export;
 extern const struct cli_verb verb_ceremony_lint;
 extern const struct cli_verb verb_ceremony_rehearse;
+extern const struct cli_verb verb_ceremony_report;
 extern const struct cli_verb verb_ceremony_run;
 extern const struct cli_verb verb_ceremony_verify;
 
