@@ -1,6 +1,12 @@
-# hsmart-sandbox over its sockets, with a client that is not ours (python3-jwt) and with ours.
+# hsmart-sandbox over its sockets, with clients that are not ours, and its endpoints without sockets.
 if(TARGET tool_hsmart-sandbox)
   foreach(script protocol hostile key-sets faults other-clients)
     hs_script_test(sandbox ${script} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sandbox/${script})
   endforeach()
+
+  file(GLOB endpoints CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/hsmart-sandbox/*.c)
+  list(FILTER endpoints EXCLUDE REGEX "/(main|front|tls_identity)\\.c$")
+  hs_cmocka_test(sandbox agreement USES tool_common rules servers net jose codec base
+                 SOURCES support/software_signer.c ${endpoints})
+  target_include_directories(test_agreement PRIVATE ${PROJECT_SOURCE_DIR}/tools/hsmart-sandbox)
 endif()
