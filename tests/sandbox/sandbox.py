@@ -1,6 +1,7 @@
 """What the scripts of this directory share: a sandbox of their own, requests without a library in between, keys and
 assertions made by python3-jwt and python3-cryptography, and TAP."""
 import base64
+import copy
 import http.client
 import json
 import os
@@ -69,6 +70,12 @@ class Key:
             self.private = ec.generate_private_key({"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}[alg]())
         else:
             self.private = rsa.generate_private_key(65537, bits)
+
+    def with_alg(self, alg):
+        """The same key, signing by another algorithm."""
+        other = copy.copy(self)
+        other.alg = alg
+        return other
 
     def jwk(self, **members):
         numbers = self.private.public_key().public_numbers()

@@ -4,7 +4,7 @@
 
 /* Sources: docs/servers.md; the order of the reference server is that of its token_handler. */
 static const struct family families[] = {
-    {.server = "reference",
+    {.server = "bds",
      .token_life_s = 900,
      .order = "R01 R02 R03 R04 R05 L01 L02 L03 L04 L06 L07 L12 L14 L16 L13 R06 L08 L32 L31 L05 L30 L20"},
     {.server = "launcher", .token_life_s = 600},
