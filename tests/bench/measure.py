@@ -5,6 +5,7 @@ ratio is taken inside the round. The table shows the median of the rounds and, i
 """
 import argparse
 import datetime
+import json
 import os
 import platform
 import re
@@ -511,8 +512,82 @@ def ask_one_shots(token, report, arguments):
                    bars, "wall time / bare program", 1.0)
 
 
+class Sandbox:
+    """hsmart-sandbox over TLS, with one client that has a secret and one that has the token's P-384 key."""
+
+    def __init__(self, token):
+        self.token, self.directory = token, f"{token.directory}/sandbox"
+        os.mkdir(self.directory, 0o700)
+        self.secret_file = f"{self.directory}/secret"
+        with open(os.open(self.secret_file, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as out:
+            out.write(os.urandom(16).hex())
+        token.run("hsmart-key", "export", "--format", "jwks", "--all", "--out", f"{self.directory}/jwks.json")
+        clients = f"{self.directory}/clients.json"
+        with open(clients, "w", encoding="utf-8") as out:
+            json.dump([{"client_id": "secret", "client_secret_file": self.secret_file},
+                       {"client_id": "asymmetric", "jwks": json.load(open(f"{self.directory}/jwks.json", encoding="utf-8"))}], out)
+        ready = f"{self.directory}/ready.json"
+        self.process = subprocess.Popen(
+            [f"{token.build}/bin/hsmart-sandbox", "-q", "--ready-file", ready, "--lifetime", "300", "--clients",
+             clients], env=token.environment, stdout=subprocess.DEVNULL)
+        for _ in range(200):
+            if os.path.exists(ready):
+                break
+            time.sleep(0.05)
+        with open(ready, encoding="utf-8") as file:
+            self.ready = json.load(file)
+        self.ca_directory = f"{self.directory}/ca"
+        os.mkdir(self.ca_directory)
+        shutil.copy(self.ready["ca_file"], f"{self.ca_directory}/ca.pem")
+        subprocess.run(["openssl", "rehash", self.ca_directory], check=True, capture_output=True)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+def ask_request(token, report, arguments):
+    rounds = 5 if arguments.quick else 15
+    sandbox = Sandbox(token)
+    try:
+        endpoint = sandbox.ready["token_endpoint"]
+        own = [f"{token.build}/bin/hsmart", "token", "--fhir-base", sandbox.ready["fhir_base"], "--token-endpoint", endpoint,
+               "--scope", "system/Patient.rs", "--ca-directory", sandbox.ca_directory]
+        by_secret = [*own, "--client-id", "secret", "--secret-source", f"file:{sandbox.secret_file}"]
+        by_key = [*own, "--client-id", "asymmetric", "--key-uri", "pkcs11:object=p-384"]
+        bare = [f"{token.build}/bench/bench_request", endpoint, sandbox.ca_directory, "secret", sandbox.secret_file]
+        curl = ["curl", "--silent", "--fail", "--cacert", sandbox.ready["ca_file"], "--user",
+                "secret:" + open(sandbox.secret_file, encoding="utf-8").read(), "--data",
+                "grant_type=client_credentials&scope=system%2FPatient.rs", endpoint]
+        walls, memory, usable, missing = cold_turns(
+            [("bare libcurl program, secret", [*bare, "once"], {}), ("hsmart token, secret", [*by_secret, "--fresh"], {}),
+             ("curl, secret", curl, {}), ("hsmart token, ES384 assertion", [*by_key, "--fresh"], {}),
+             ("hsmart token, from the cache", by_secret, {})], token, rounds, "bare libcurl program, secret")
+        table, bars = [("candidate", "wall ms", "wall / bare libcurl program", "memory MB")], []
+        for name in usable:
+            values = walls.ratios(name)
+            table.append((name, f"{walls.median(name):.1f}", three(values, 2), f"{memory.median(name):.1f}"))
+            bars.append((name, values))
+        notes = [f"{name} was left out: {reason}" for name, reason in missing]
+        served, missing = start_all([("bare", [*bare, "serve"], {}),
+                                     ("hsmart", [f"{token.build}/bench/bench_request_hsmart", *bare[1:], "serve"], {})],
+                                    token.environment)
+        if not missing:
+            ratios = Ratios("bare")
+            take_turns(served, ratios, rounds, 1, 300)
+            notes.append(f"On a kept connection: {three(ratios.ratios('hsmart', invert=True), 2)} of the bare libcurl program's time a request "
+                         f"({ratios.median('bare'):.0f} requests/s there), secret read and answer parsed for each")
+        for _, process in served:
+            process.close()
+        report.section("request", "A cold access token request over TLS",
+                       "One process, one request to a local server over TLS 1.3; the CA certificate comes out of a hashed directory (curl is given "
+                       "the one file).", table, notes, bars, "wall time / bare libcurl program", 1.0)
+    finally:
+        sandbox.close()
+
+
 QUESTIONS = {"signing": ask_signing, "cold": ask_cold, "floor": ask_floor, "keys": ask_keys, "slow-token": ask_slow_token,
-             "one-shots": ask_one_shots}
+             "request": ask_request, "one-shots": ask_one_shots}
 
 
 def main():
