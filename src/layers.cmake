@@ -183,4 +183,21 @@ function(hs_tool name)
   target_link_options(tool_${name} PRIVATE LINKER:--push-state,--no-as-needed $<TARGET_FILE:OpenSSL::Crypto>
                                            LINKER:--pop-state)
   install(TARGETS tool_${name})
+
+  # Completion, as the program itself prints it from its tables.
+  if(NOT CMAKE_CROSSCOMPILING)
+    set(completion ${PROJECT_BINARY_DIR}/completion)
+    foreach(place bash=${name}=bash-completion/completions zsh=_${name}=zsh/site-functions
+                  fish=${name}.fish=fish/vendor_completions.d)
+      string(REGEX MATCH "^(.*)=(.*)=(.*)$" place ${place})
+      set(shell ${CMAKE_MATCH_1})
+      set(file ${CMAKE_MATCH_2})
+      set(directory ${CMAKE_MATCH_3})
+      add_custom_command(TARGET tool_${name} POST_BUILD VERBATIM
+                         COMMAND ${CMAKE_COMMAND} -E make_directory ${completion}/${shell}
+                         COMMAND sh -c "\"$1\" --completion \"$2\" >\"$3\"" sh $<TARGET_FILE:tool_${name}> ${shell}
+                                 ${completion}/${shell}/${file})
+      install(FILES ${completion}/${shell}/${file} DESTINATION ${CMAKE_INSTALL_DATADIR}/${directory})
+    endforeach()
+  endif()
 endfunction()

@@ -122,6 +122,15 @@ show_help(const struct cli_program *program, const struct cli_verb *verb, hsmart
     return code == HSMART_OK ? print(&text, err) : code;
 }
 
+static enum hsmart_code
+show_completion(const struct cli_program *program, const char *shell, hsmart_err *err)
+{
+    struct hs_buf text = {0};
+    enum hsmart_code code = cli_completion(program, shell, &text, err);
+
+    return code == HSMART_OK ? print(&text, err) : code;
+}
+
 static bool
 is_one_of(const char *word, const char *a, const char *b)
 {
@@ -178,6 +187,8 @@ dispatch(const struct cli_program *program, int argc, char **argv, hsmart_err *e
 {
     int words = 0;
 
+    if (argc > 1 && strcmp(argv[1], "--completion") == 0) /* for packagers, before anything else is looked at */
+        return show_completion(program, argv[2], err);
     if (program->only != NULL)
         return run_verb(program, program->only, argc, argv, err);
     if (argc < 2) {

@@ -92,6 +92,7 @@ cli_help_program(const struct cli_program *program, const char *prefix, struct h
             text_put(&text, "  %-*s%s\n", (int)HELP_COLUMN - 2, verb->name, verb->summary);
     }
     text_put(&text, "\n%s COMMAND --help explains one command, with an example.\n", program->name);
+    text_put(&text, "%s --completion bash|zsh|fish prints the completion for a shell.\n", program->name);
     for (const char *const *line = program->see_also; line != NULL && *line != NULL; line++)
         text_put(&text, "%s\n", *line);
     return text_finish(&text, err);
