@@ -109,6 +109,18 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_init(const hsmart_tok
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_unlock_guard(const hsmart_token_options *options,
                                                                         hsmart_err *err);
 
+/* What stands against trying the PIN of the token which `options` name, as the guard remembers it. Never logs in,
+ * writes nothing. Errors as `hsmart_token_unlock_guard`. */
+enum hsmart_guard_state {
+    HSMART_GUARD_OPEN,     /* nothing */
+    HSMART_GUARD_PENDING,  /* a try was begun and has no recorded end */
+    HSMART_GUARD_REFUSED,  /* the token refused a PIN: another value may be tried */
+    HSMART_GUARD_REOPENED, /* nothing: an operator allowed one more try */
+};
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_look_at_guard(const hsmart_token_options *options,
+                                                                         enum hsmart_guard_state *out_state,
+                                                                         hsmart_err *err);
+
 /* `hsmart_token_pin_fd` opens a descriptor from which a child process can read the PIN that opened the
  * token ("--pin-source fd:N"), so that the child need not ask again; sets `*out_fd` to -1 for a token opened
  * with `pinpad` or without login. The caller closes it. */

@@ -69,6 +69,12 @@ hsmart_token_unlock_guard(const hsmart_token_options *options, hsmart_err *err)
 }
 
 enum hsmart_code
+hsmart_token_look_at_guard(const hsmart_token_options *options, enum hsmart_guard_state *out_state, hsmart_err *err)
+{
+    return hs_p11_token_guard_look(options, out_state, err);
+}
+
+enum hsmart_code
 hsmart_token_pin_fd(const hsmart_token *token, int *out_fd, hsmart_err *err)
 {
     return hs_p11_token_pin_fd((const struct hs_p11_token *)token, out_fd, err);

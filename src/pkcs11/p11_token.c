@@ -197,21 +197,50 @@ hs_p11_token_pin_fd(const struct hs_p11_token *token, int *out_fd, hsmart_err *e
 
 /* ---- The operator's word ---- */
 
+/* The token without login, and the guard's directory: what the operator's commands need. */
+static enum hsmart_code
+open_for_guard(const hsmart_token_options *options, struct hs_p11_token **out_token, struct hs_buf *out_directory,
+               hsmart_err *err)
+{
+    hsmart_token_options without_login = *options;
+    enum hsmart_code code = hs_guard_directory(options->state_directory, out_directory, err);
+
+    without_login.pin_source = NULL;
+    return code == HSMART_OK ? hs_p11_token_open(&without_login, out_token, err) : code;
+}
+
 enum hsmart_code
 hs_p11_token_guard_reopen(const hsmart_token_options *options, hsmart_err *err)
 {
-    hsmart_token_options without_login = *options;
     struct hs_p11_token *token = NULL;
     struct hs_buf directory = {0};
-    enum hsmart_code code;
+    enum hsmart_code code = open_for_guard(options, &token, &directory, err);
 
-    without_login.pin_source = NULL;
-    code = hs_guard_directory(options->state_directory, &directory, err);
-    if (code == HSMART_OK)
-        code = hs_p11_token_open(&without_login, &token, err);
     if (code == HSMART_OK)
         code = hs_guard_reopen(hs_buf_text(&directory), token->identity, err);
     hs_p11_token_unref(token);
     hs_buf_clear(&directory);
+    return code;
+}
+
+enum hsmart_code
+hs_p11_token_guard_look(const hsmart_token_options *options, enum hsmart_guard_state *out_state, hsmart_err *err)
+{
+    static const enum hsmart_guard_state states[] = {[HS_GUARD_OPEN] = HSMART_GUARD_OPEN,
+                                                     [HS_GUARD_PENDING] = HSMART_GUARD_PENDING,
+                                                     [HS_GUARD_REFUSED] = HSMART_GUARD_REFUSED,
+                                                     [HS_GUARD_REOPENED] = HSMART_GUARD_REOPENED};
+    struct hs_p11_token *token = NULL;
+    struct hs_buf directory = {0}, path = {0};
+    enum hs_guard_state state = HS_GUARD_OPEN;
+    enum hsmart_code code = open_for_guard(options, &token, &directory, err);
+
+    if (code == HSMART_OK)
+        code = hs_guard_look(hs_buf_text(&directory), token->identity, &state, &path, err);
+    if (code == HSMART_OK)
+        *out_state = states[state];
+    hs_p11_token_unref(token);
+    hs_buf_clear(&directory);
+    hs_buf_clear(&path);
     return code;
 }

@@ -34,5 +34,8 @@ bool hs_p11_token_lists_mechanism(const struct hs_p11_token *token, CK_MECHANISM
 
 /* As hsmart_token_unlock_guard: an operator's word that one more try may be made. Never logs in. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_guard_reopen(const hsmart_token_options *options, hsmart_err *err);
+/* As hsmart_token_look_at_guard. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_token_guard_look(const hsmart_token_options *options,
+                                                           enum hsmart_guard_state *out_state, hsmart_err *err);
 
 #endif

@@ -10,5 +10,6 @@ extern const struct cli_verb verb_check_jwks;
 extern const struct cli_verb verb_check_request;
 extern const struct cli_verb verb_discover;
 extern const struct cli_verb verb_token;
+extern const struct cli_verb verb_doctor;
 
 #endif
