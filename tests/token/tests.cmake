@@ -73,3 +73,10 @@ add_executable(test_published ${CMAKE_CURRENT_SOURCE_DIR}/token/test_published.c
                               ${CMAKE_CURRENT_SOURCE_DIR}/support/vectors.c)
 target_link_libraries(test_published PRIVATE hs_test_support hs_api hs_smart PkgConfig::CMOCKA hs_warnings)
 hs_script_test(token published COMMAND test_published)
+
+# A key ceremony on every real token.
+if(TARGET tool_hsmart-key)
+  foreach(token softhsm2 nss opencryptoki tpm2 p11kit-server p11kit-proxy spy)
+    hs_script_test(ceremony ${token} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/token/ceremony ${token})
+  endforeach()
+endif()
