@@ -119,6 +119,8 @@ struct fault {
     unsigned attempts; /* 0: 1 */
     bool hurried;      /* there is one second for an answer */
     bool unpinned;
+    bool certificate;  /* shows the client certificate */
+    bool ca_directory; /* trusts a hashed directory instead of a file */
 };
 
 #define HERE "FAULTS_URL"
@@ -152,6 +154,8 @@ static struct fault faults[] = {
     {"a connection that is closed once", ACCESS_TOKEN, HERE, "token.close-once~then", .attempts = 2},
     {"a slow server", ACCESS_TOKEN, HERE, "token.slow-headers-2"},
     {"TLS 1.2 only", ACCESS_TOKEN, "FAULTS_TLS12_URL", "fine"},
+    {"a client certificate that is shown", ACCESS_TOKEN, "FAULTS_CLIENT_CERT_URL", "fine", .certificate = true},
+    {"an authority in a hashed directory", ACCESS_TOKEN, HERE, "fine", .ca_directory = true},
     {"an intermediate certificate that is sent", ACCESS_TOKEN, "FAULTS_COMPLETE_URL", "fine"},
 
     /* Discovery that cannot be used. */
@@ -227,6 +231,7 @@ static struct fault faults[] = {
     {"a certificate signed by itself", ACCESS_TOKEN, "FAULTS_SELF_SIGNED_URL", "fine", HSMART_TLS_FAILED, "by itself"},
     {"a missing intermediate certificate", ACCESS_TOKEN, "FAULTS_INCOMPLETE_URL", "fine", HSMART_TLS_FAILED,
      "authority"},
+    {"no client certificate", ACCESS_TOKEN, "FAULTS_CLIENT_CERT_URL", "fine", HSMART_TLS_FAILED, "certificate"},
     {"plain http", ACCESS_TOKEN, "FAULTS_PLAIN_URL", "fine", HSMART_INVALID_ARGUMENT, "http"},
     {"a server that says nothing", ACCESS_TOKEN, "FAULTS_SILENT_URL", "fine", HSMART_NETWORK_FAILED, NULL,
      .hurried = true},
@@ -288,6 +293,14 @@ new_client(const struct fault *row, const char *base, hsmart_err *err)
         options.network.timeout_ms = HURRIED_MS;
     if (row->unpinned)
         options.token_pin = NULL;
+    if (row->certificate) {
+        options.network.client_certificate = server("PKI_CLIENT_CERT");
+        options.network.client_key = server("PKI_CLIENT_KEY");
+    }
+    if (row->ca_directory) {
+        options.network.ca_file = NULL;
+        options.network.ca_directory = server("PKI_CA_DIR");
+    }
     if (hsmart_client_new(&options, &client, err) != HSMART_OK)
         fail_msg("%s", err->text);
     return client;
