@@ -22,6 +22,7 @@
 #include <hsmart/client.h>
 #include <hsmart/error.h>
 #include <hsmart/key.h>
+#include <hsmart/lifecycle.h>
 #include <hsmart/signer.h>
 #include <hsmart/token.h>
 #include <hsmart/version.h>

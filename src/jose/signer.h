@@ -13,6 +13,9 @@ struct hs_signer_ops {
     enum hsmart_code (*sign)(struct hs_signer *signer, struct hs_span data, struct hs_buf *out_signature,
                              hsmart_err *err);
     void (*free)(struct hs_signer *signer);
+    /* Optional, both or none: a signer that stands for several keys lends the one that signs now. */
+    enum hsmart_code (*acquire)(struct hs_signer *signer, struct hs_signer **out_current, hsmart_err *err);
+    void (*release)(struct hs_signer *signer, struct hs_signer *current);
 };
 
 /* The first member of every implementation. */
@@ -22,6 +25,24 @@ struct hs_signer {
     const struct hs_alg *alg;
     const char *kid;
 };
+
+/* The signer for one signature: header and signature are made with what this lends, so that they fit. Given back by
+ * `hs_signer_release`. A signer for one key lends itself. */
+HSMART_MUST_CHECK static inline enum hsmart_code
+hs_signer_acquire(struct hs_signer *signer, struct hs_signer **out_current, hsmart_err *err)
+{
+    if (signer->ops->acquire != NULL)
+        return signer->ops->acquire(signer, out_current, err);
+    *out_current = signer;
+    return HSMART_OK;
+}
+
+static inline void
+hs_signer_release(struct hs_signer *signer, struct hs_signer *current)
+{
+    if (signer->ops->release != NULL && current != NULL)
+        signer->ops->release(signer, current);
+}
 
 static inline void
 hs_signer_free(struct hs_signer *signer)

@@ -3,9 +3,10 @@
 #include "err.h"
 #include "p11_ckr.h"
 
-enum { KEY_TYPE, LABEL, ID, MODULUS, EXPONENT, EC_PARAMS, EC_POINT, ATTRIBUTE_COUNT };
+enum { KEY_TYPE, LABEL, ID, MODULUS, EXPONENT, EC_PARAMS, EC_POINT, START, END, ATTRIBUTE_COUNT };
 static const CK_ATTRIBUTE_TYPE types[ATTRIBUTE_COUNT] = {
     CKA_KEY_TYPE, CKA_LABEL, CKA_ID, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT,
+    CKA_START_DATE, CKA_END_DATE,
 };
 
 struct hs_public_object {
@@ -101,7 +102,9 @@ hs_public_list_parts(const struct hs_public_list *list, size_t index)
                                  .modulus = hs_key_value(&attributes[MODULUS]),
                                  .exponent = hs_key_value(&attributes[EXPONENT]),
                                  .ec_params = hs_key_value(&attributes[EC_PARAMS]),
-                                 .ec_point = hs_key_value(&attributes[EC_POINT])};
+                                 .ec_point = hs_key_value(&attributes[EC_POINT]),
+                                 .start_date = hs_key_value(&attributes[START]),
+                                 .end_date = hs_key_value(&attributes[END])};
 }
 
 bool
@@ -305,4 +308,19 @@ hs_public_half_read(struct hs_p11_session *session, const struct hs_key_parts *p
         hs_err_hint(err, "import the public key or the certificate beside the private key, with the same CKA_ID");
     }
     return code;
+}
+
+bool
+hs_public_half_dates(const struct hs_key_parts *private_parts, const struct hs_public_list *publics,
+                     struct hs_span *out_start, struct hs_span *out_end)
+{
+    for (size_t i = 0; i < publics->count; i++) {
+        struct hs_key_parts parts = hs_public_list_parts(publics, i);
+        if (!may_belong_together(private_parts, &parts) || (parts.start_date.len == 0 && parts.end_date.len == 0))
+            continue;
+        *out_start = parts.start_date;
+        *out_end = parts.end_date;
+        return true;
+    }
+    return false;
 }

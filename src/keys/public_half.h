@@ -11,6 +11,7 @@ struct hs_key_parts {
     CK_KEY_TYPE type; /* CK_UNAVAILABLE_INFORMATION: not told */
     struct hs_span label, id;
     struct hs_span modulus, exponent, ec_params, ec_point, spki;
+    struct hs_span start_date, end_date; /* CK_DATE */
 };
 
 /* The value of an attribute; empty when the token does not report it. */
@@ -53,5 +54,9 @@ HSMART_MUST_CHECK enum hsmart_code hs_public_half_read(struct hs_p11_session *se
                                                        const struct hs_key_parts *private_parts,
                                                        struct hs_public_list *publics, struct hs_jwk *out_jwk,
                                                        hsmart_err *err);
+
+/* The dates of the public key object that belongs to these parts; false when no such object has any. */
+bool hs_public_half_dates(const struct hs_key_parts *private_parts, const struct hs_public_list *publics,
+                          struct hs_span *out_start, struct hs_span *out_end);
 
 #endif

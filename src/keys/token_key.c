@@ -71,6 +71,25 @@ copy_date(struct hs_span date, char **out_text, hsmart_err *err)
 }
 
 static enum hsmart_code
+tell_dates(struct hs_token_key *key, struct hs_span start, struct hs_span end, hsmart_err *err)
+{
+    char *start_date = NULL, *end_date = NULL;
+    enum hsmart_code code = copy_date(start, &start_date, err);
+
+    if (code == HSMART_OK)
+        code = copy_date(end, &end_date, err);
+    if (code != HSMART_OK) {
+        hs_string_free(start_date);
+        return code;
+    }
+    hs_string_free(key->start_date);
+    hs_string_free(key->end_date);
+    key->info.start_date = key->start_date = start_date;
+    key->info.end_date = key->end_date = end_date;
+    return HSMART_OK;
+}
+
+static enum hsmart_code
 copy_identity(struct hs_token_key *key, struct hs_span label, struct hs_span id, hsmart_err *err)
 {
     struct hs_buf uri = {0};
@@ -334,6 +353,10 @@ fill_public_half(struct hs_token_key *key, struct hs_p11_session *session, const
     if (parts->type != CKK_RSA && parts->type != CKK_EC)
         return set_problem(key, HSMART_KEY_UNUSABLE, "its type is neither RSA nor EC (P-256, P-384, P-521)", err);
     code = hs_public_half_read(session, parts, publics, &key->jwk, &why);
+    /* The private object is often not modifiable, and keeps the dates that it was made with. */
+    struct hs_span start, end;
+    if (code == HSMART_OK && hs_public_half_dates(parts, publics, &start, &end))
+        code = tell_dates(key, start, end, &why);
     if (code == HSMART_OK)
         tell_public_half(key);
     else if (code == HSMART_KEY_UNUSABLE)
@@ -386,15 +409,11 @@ tell_private_half(struct hs_token_key *key, const struct hs_key_parts *parts, co
     if (code == HSMART_OK)
         code = copy_type(key, parts->type, err);
     if (code == HSMART_OK)
-        code = copy_date(hs_key_value(&attributes[START]), &key->start_date, err);
-    if (code == HSMART_OK)
-        code = copy_date(hs_key_value(&attributes[END]), &key->end_date, err);
+        code = tell_dates(key, hs_key_value(&attributes[START]), hs_key_value(&attributes[END]), err);
     if (code == HSMART_OK)
         code = hs_buf_append(&key->allowed_mechanisms, hs_key_value(&attributes[ALLOWED_MECHANISMS]), err);
     if (code == HSMART_OK)
         code = tell_attributes(key, attributes + PLAIN_COUNT, err);
-    key->info.start_date = key->start_date;
-    key->info.end_date = key->end_date;
     return code;
 }
 

@@ -338,6 +338,35 @@ hs_p11_session_destroy(struct hs_p11_session *session, struct hs_p11_object obje
     return rv == CKR_OK ? HSMART_OK : hs_ckr_set(err, rv);
 }
 
+/* ---- Changing and adding ---- */
+
+enum hsmart_code
+hs_p11_session_set_date(struct hs_p11_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                        struct hs_span date, hsmart_err *err)
+{
+    CK_ATTRIBUTE wish = {type, (void *)(uintptr_t)date.data, date.len};
+
+    if (type != CKA_START_DATE && type != CKA_END_DATE)
+        return hs_err_set(err, HSMART_INTERNAL, "only dates are changed");
+    CK_RV rv = note(session, session->p11->C_SetAttributeValue(session->handle, object, &wish, 1));
+    return rv == CKR_OK ? HSMART_OK : hs_ckr_set(err, rv);
+}
+
+enum hsmart_code
+hs_p11_session_create_certificate(struct hs_p11_session *session, const CK_ATTRIBUTE *attributes,
+                                  size_t attribute_count, hsmart_err *err)
+{
+    CK_OBJECT_CLASS class = CKO_CERTIFICATE;
+    CK_ATTRIBUTE template[FIND_ATTRIBUTES_MAX + 1] = {{CKA_CLASS, &class, sizeof class}};
+    CK_OBJECT_HANDLE object = 0;
+
+    if (attribute_count > FIND_ATTRIBUTES_MAX)
+        return hs_err_set(err, HSMART_INTERNAL, "a certificate with %zu attributes", attribute_count);
+    memcpy(template + 1, attributes, attribute_count * sizeof *attributes);
+    CK_RV rv = note(session, session->p11->C_CreateObject(session->handle, template, attribute_count + 1, &object));
+    return rv == CKR_OK ? HSMART_OK : hs_ckr_set(err, rv);
+}
+
 /* ---- EC points ---- */
 
 struct hs_span

@@ -70,6 +70,16 @@ HSMART_MUST_CHECK enum hsmart_code hs_p11_session_generate(struct hs_p11_session
 HSMART_MUST_CHECK enum hsmart_code hs_p11_session_destroy(struct hs_p11_session *session, struct hs_p11_object object,
                                                           hsmart_err *err);
 
+/* C_SetAttributeValue, of CKA_START_DATE and CKA_END_DATE only (HSMART_INTERNAL for any other): `date` is a CK_DATE, or
+ * empty for none. `session` must be read-write. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_session_set_date(struct hs_p11_session *session, CK_OBJECT_HANDLE object,
+                                                           CK_ATTRIBUTE_TYPE type, struct hs_span date,
+                                                           hsmart_err *err);
+/* C_CreateObject, for a certificate: the class is put in front of `attributes` (at most 8). */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_session_create_certificate(struct hs_p11_session *session,
+                                                                     const CK_ATTRIBUTE *attributes,
+                                                                     size_t attribute_count, hsmart_err *err);
+
 /* The uncompressed point `04 X Y` within CKA_EC_POINT, which is a DER OCTET STRING by the standard and the bare point
  * on some tokens: the exact length decides. The empty span when it is neither. Borrowed from `value`. */
 struct hs_span hs_p11_ec_point(struct hs_span value, size_t field_len);

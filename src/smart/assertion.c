@@ -126,8 +126,12 @@ hs_assertion_sign(struct hs_signer *signer, const hsmart_assertion_options *opti
     enum hsmart_code code;
     struct moment moment = {0};
     struct hs_buf header = {0}, claims = {0};
+    struct hs_signer *current = NULL;
 
     code = check_options(options, err);
+    if (code != HSMART_OK)
+        goto out;
+    code = hs_signer_acquire(signer, &current, err);
     if (code != HSMART_OK)
         goto out;
     code = choose_moment(options, &moment, err);
@@ -136,7 +140,7 @@ hs_assertion_sign(struct hs_signer *signer, const hsmart_assertion_options *opti
     code = hs_buf_reserve(&header, HEADER_USUAL_LEN, err);
     if (code != HSMART_OK)
         goto out;
-    code = format_header(signer, options, &header, err);
+    code = format_header(current, options, &header, err);
     if (code != HSMART_OK)
         goto out;
     code = hs_buf_reserve(&claims, CLAIMS_USUAL_LEN, err);
@@ -145,8 +149,9 @@ hs_assertion_sign(struct hs_signer *signer, const hsmart_assertion_options *opti
     code = format_claims(options, &moment, &claims, err);
     if (code != HSMART_OK)
         goto out;
-    code = hs_jws_sign(signer, hs_span_buf(&header), hs_span_buf(&claims), out_jwt, err);
+    code = hs_jws_sign(current, hs_span_buf(&header), hs_span_buf(&claims), out_jwt, err);
 out:
+    hs_signer_release(signer, current);
     hs_buf_clear(&moment.jti);
     hs_buf_clear(&claims);
     hs_buf_clear(&header);

@@ -75,17 +75,21 @@ static enum hsmart_code
 make(void *arg, const char *client_id, const char *audience, const char *algs, struct hs_buf *out_jwt, hsmart_err *err)
 {
     struct hs_signer_assertions *assertions = arg;
-    struct hs_signer *signer = NULL;
+    struct hs_signer *signer = NULL, *current = NULL;
     hsmart_assertion_options options = assertions->options;
     enum hsmart_code code = open_once(assertions, algs, &signer, err);
 
-    if (code == HSMART_OK)
-        code = check_alg(signer, algs, err);
-    if (code != HSMART_OK)
-        return code;
     options.client_id = client_id;
     options.audience = audience;
-    return hs_assertion_sign(signer, &options, out_jwt, err);
+    if (code == HSMART_OK)
+        code = hs_signer_acquire(signer, &current, err);
+    if (code != HSMART_OK)
+        return code;
+    code = check_alg(current, algs, err);
+    if (code == HSMART_OK)
+        code = hs_assertion_sign(current, &options, out_jwt, err);
+    hs_signer_release(signer, current);
+    return code;
 }
 
 enum hsmart_code

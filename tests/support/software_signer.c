@@ -85,7 +85,7 @@ free_signer(struct hs_signer *base)
     hs_free(signer);
 }
 
-static const struct hs_signer_ops ops = {sign, free_signer};
+static const struct hs_signer_ops ops = {.sign = sign, .free = free_signer};
 
 /* Takes `key` over. */
 static struct hs_signer *
