@@ -33,6 +33,7 @@ typedef struct hsmart_family_key {
     hsmart_key *key; /* belongs to the family */
     enum hsmart_key_state state;
     const char *start_date, *end_date; /* "YYYY-MM-DD"; NULL: none. The end is the last day. */
+    int64_t changed_s;  /* when a date was last set, by the life-cycle file; 0: not known */
     bool dates_in_file;                /* the token keeps none for it; they are in the life-cycle file */
     /* What is known of its publication, by `hsmart_family_note_served`; 0: nothing. */
     int64_t served_since_s, served_until_s; /* seen without a gap, first and last */

@@ -17,6 +17,7 @@ struct hs_config_key {
     const char *name;
     const struct hs_config_token *token;
     const char *uri, *thumbprint, *kid, *alg;
+    const char *family, *lifecycle_file; /* family: instead of uri, thumbprint and kid */
     bool allow_extractable;
 };
 /* A value that a server's row has, and that a client may have otherwise. */

@@ -64,26 +64,41 @@ forget_members(struct hs_family *family)
     family->public.count = 0;
 }
 
-static enum hsmart_code
-read_member(struct hs_family *family, struct hs_p11_session *session, struct hs_p11_object object, hsmart_err *err)
-{
-    struct hs_p11_attribute label = {.type = CKA_LABEL};
-    struct hs_token_key *key = NULL;
-    enum hsmart_code code = hs_p11_session_read(session, object, &label, 1, err);
-    bool is_member = code == HSMART_OK && hs_lifecycle_is_member(hs_buf_text(&label.value), family->label);
+/* The label decides; the id finds the public half. */
+enum { LABEL, ID, NAME_COUNT };
 
-    hs_p11_attributes_clear(&label, 1);
-    if (code != HSMART_OK || !is_member)
-        return code;
+static enum hsmart_code
+add_member(struct hs_family *family, struct hs_p11_session *session, struct hs_p11_object object, struct hs_span id,
+           hsmart_err *err)
+{
+    struct hs_public_list publics = {0};
+    struct hs_token_key *key = NULL;
+    enum hsmart_code code;
+
     if (family->public.count == MEMBERS_MAX)
         return hs_err_set(err, HSMART_KEY_AMBIGUOUS, "the family \"%s\" has more than %u keys", family->label,
                           MEMBERS_MAX);
     code = hs_array_grow((void **)&family->members, family->public.count, sizeof *family->members, err);
     if (code == HSMART_OK)
-        code = hs_token_key_read(family->token, session, object, NULL, &key, err);
+        code = hs_public_list_read(session, id.len > 0 ? &id : NULL, &publics, err);
+    if (code == HSMART_OK)
+        code = hs_token_key_read(family->token, session, object, &publics, &key, err);
     if (code == HSMART_OK)
         family->members[family->public.count++] =
             (struct hs_family_member){.key = key, .start = HS_DAY_NONE, .end = HS_DAY_NONE};
+    hs_public_list_clear(&publics);
+    return code;
+}
+
+static enum hsmart_code
+read_member(struct hs_family *family, struct hs_p11_session *session, struct hs_p11_object object, hsmart_err *err)
+{
+    struct hs_p11_attribute names[NAME_COUNT] = {[LABEL] = {.type = CKA_LABEL}, [ID] = {.type = CKA_ID}};
+    enum hsmart_code code = hs_p11_session_read(session, object, names, NAME_COUNT, err);
+
+    if (code == HSMART_OK && hs_lifecycle_is_member(hs_buf_text(&names[LABEL].value), family->label))
+        code = add_member(family, session, object, hs_key_value(&names[ID]), err);
+    hs_p11_attributes_clear(names, NAME_COUNT);
     return code;
 }
 
@@ -162,6 +177,7 @@ fill_key(struct hs_family_member *member, const struct hs_lifecycle_entry *entry
     }
     if (entry == NULL)
         return code;
+    out_key->changed_s = entry->changed_s;
     out_key->dates_in_file = entry->start != HS_DAY_NONE || entry->end != HS_DAY_NONE;
     if (entry->url == NULL)
         return code;
@@ -335,7 +351,7 @@ try_token(struct hs_family *family, const struct hs_token_key *key, hs_day start
     return code;
 }
 
-/* Dates that the token keeps now are no longer the file's, and the other way round. */
+/* Dates that the token keeps now are no longer the file's. When they were changed is written down in any case. */
 static enum hsmart_code
 save_dates(struct hs_family *family, const struct hs_token_key *key, hs_day start, hs_day end, bool in_file,
            hsmart_err *err)
@@ -344,20 +360,14 @@ save_dates(struct hs_family *family, const struct hs_token_key *key, hs_day star
     struct hs_lifecycle_entry *entry = NULL;
     enum hsmart_code code = hs_lifecycle_file_load(family->path, &file, err);
 
-    if (code == HSMART_OK && !in_file) {
-        entry = hs_lifecycle_file_get(&file, key->jwk.thumbprint);
-        if (entry == NULL || (entry->start == HS_DAY_NONE && entry->end == HS_DAY_NONE))
-            goto out;
-        start = end = HS_DAY_NONE;
-    }
     if (code == HSMART_OK)
         code = hs_lifecycle_file_put(&file, key->jwk.thumbprint, &entry, err);
     if (code == HSMART_OK) {
-        entry->start = start;
-        entry->end = end;
+        entry->start = in_file ? start : HS_DAY_NONE;
+        entry->end = in_file ? end : HS_DAY_NONE;
+        entry->changed_s = hs_clock_now_s();
         code = hs_lifecycle_file_save(&file, family->path, err);
     }
-out:
     hs_lifecycle_file_clear(&file);
     return code;
 }

@@ -33,7 +33,7 @@ struct family_signer {
     struct hs_signer base; /* its key is the one that was active when the signer was made */
     struct hs_p11_token *token;
     struct hs_jwk jwk;
-    char *kid, *label, *lifecycle_file, *state_directory, *alg;
+    char *kid, *label, *lifecycle_file, *state_directory, *alg, *server_algs;
     bool allow_extractable;
     struct hs_family_clock clock;
 
@@ -88,7 +88,8 @@ static enum hsmart_code
 fill_member(const struct family_signer *own, const struct hs_family_member *from, struct snapshot *snapshot,
             struct member *member, hsmart_err *err)
 {
-    const hsmart_signer_options options = {.alg = own->alg, .allow_extractable = own->allow_extractable};
+    const hsmart_signer_options options = {
+        .alg = own->alg, .server_algs = own->server_algs, .allow_extractable = own->allow_extractable};
     enum hsmart_code code = hs_strdup(from->key->info.label, &member->label, err);
 
     if (code != HSMART_OK)
@@ -294,6 +295,7 @@ family_free(struct hs_signer *base)
     hs_string_free(own->lifecycle_file);
     hs_string_free(own->state_directory);
     hs_string_free(own->alg);
+    hs_string_free(own->server_algs);
     (void)pthread_mutex_destroy(&own->lock);
     hs_p11_token_unref(own->token);
     hs_free(own);
@@ -331,6 +333,8 @@ copy_options(struct family_signer *own, const hsmart_family_options *family, con
         code = hs_strdup_or_null(family->state_directory, &own->state_directory, err);
     if (code == HSMART_OK)
         code = hs_strdup_or_null(options->alg, &own->alg, err);
+    if (code == HSMART_OK)
+        code = hs_strdup_or_null(options->server_algs, &own->server_algs, err);
     return code;
 }
 

@@ -103,6 +103,8 @@ load_entry(const hs_json_value *value, struct hs_lifecycle_file *file, hsmart_er
     if (code == HSMART_OK)
         code = load_day(value, "end_date", &entry->end, err);
     if (code == HSMART_OK)
+        entry->changed_s = hs_json_integer(hs_json_member(value, "changed_s"));
+    if (code == HSMART_OK)
         code = load_served(hs_json_member(value, "served"), entry, err);
     return code;
 }
@@ -157,6 +159,8 @@ put_entry(struct hs_json_writer *writer, const struct hs_lifecycle_entry *entry)
     hs_json_member_text(writer, "thumbprint", entry->thumbprint);
     put_day(writer, "start_date", entry->start);
     put_day(writer, "end_date", entry->end);
+    if (entry->changed_s != 0)
+        hs_json_member_integer(writer, "changed_s", entry->changed_s);
     if (entry->url != NULL) {
         hs_json_name(writer, "served");
         hs_json_begin_object(writer);

@@ -22,7 +22,7 @@ static struct refusal {
 } refusals[] = {
     /* settings and sections */
     {"an unknown setting", TOKEN "key \"k\" {\n colour = \"red\"\n}", "f:3: there is no setting \"colour\" here",
-     "the settings of a key are token, uri, thumbprint, kid, alg, allow-extractable"},
+     "the settings of a key are token, uri, thumbprint, kid, family, lifecycle-file, alg, allow-extractable"},
     {"a setting of another section", "token \"t\" { kid = \"a\" }", "f:1: there is no setting \"kid\" here", "module"},
     {"a setting outside of a section", "\nuri = \"pkcs11:\"", "f:2: there is no setting \"uri\" here",
      "the sections are token, key and client"},

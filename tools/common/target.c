@@ -166,12 +166,32 @@ merge_key(const struct cli_common *common, struct target *target)
     target->key_uri = first_of(common->key_uri, set->uri);
     target->signer = (hsmart_signer_options){
         .alg = set->alg, .kid = set->kid, .thumbprint = set->thumbprint, .allow_extractable = set->allow_extractable};
+    if (common->key_uri == NULL && set->family != NULL)
+        target->family = (hsmart_family_options){.label = set->family,
+                                                 .lifecycle_file = set->lifecycle_file,
+                                                 .state_directory = target->token.state_directory};
     /* A key's URI may name its token too, and is then enough. */
     if (target->token.uri == NULL)
         target->token.uri = target->key_uri;
 }
 
 /* ---- What must not, or must, be there ---- */
+
+/* A family has several of each. */
+static enum hsmart_code
+check_family(const struct target *target, hsmart_err *err)
+{
+    const struct hs_config_key *key = target->key;
+
+    if (key == NULL || key->family == NULL || (key->uri == NULL && key->thumbprint == NULL && key->kid == NULL))
+        return HSMART_OK;
+    (void)hs_err_set(err, HSMART_CONFIG_INVALID, "key \"%s\" has family and %s, which is of one key", key->name,
+                     key->uri != NULL          ? "uri"
+                     : key->thumbprint != NULL ? "thumbprint"
+                                               : "kid");
+    hs_err_hint(err, "take one of the two out of the configuration");
+    return HSMART_CONFIG_INVALID;
+}
 
 enum hsmart_code
 target_check_text(const char *option, const char *text, hsmart_err *err)
@@ -266,7 +286,8 @@ target_resolve(const struct cli_common *common, enum target_login login, struct 
         goto out;
     merge_token(common, &target);
     merge_key(common, &target);
-    if (login != TARGET_LATER)
+    code = check_family(&target, err);
+    if (code == HSMART_OK && login != TARGET_LATER)
         code = check_module(&target, err);
     if (code == HSMART_OK && login == TARGET_LOGIN)
         code = choose_pin_source(&target, err);
@@ -323,6 +344,26 @@ target_open_key(struct target *target, hsmart_key **out_key, hsmart_err *err)
     }
     *out_key = key;
     return HSMART_OK;
+}
+
+enum hsmart_code
+target_open_signer(struct target *target, const hsmart_signer_options *options, hsmart_signer **out_signer,
+                   hsmart_err *err)
+{
+    hsmart_key *key = NULL;
+    enum hsmart_code code;
+
+    if (target->family.label != NULL) {
+        code = target_open(target, err);
+        return code == HSMART_OK
+                   ? hsmart_signer_new_family(target->opened, &target->family, options, out_signer, err)
+                   : code;
+    }
+    code = target_open_key(target, &key, err);
+    if (code == HSMART_OK)
+        code = hsmart_signer_new(key, options, out_signer, err);
+    hsmart_key_free(key);
+    return code;
 }
 
 void

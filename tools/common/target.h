@@ -17,6 +17,7 @@ struct target {
     hsmart_token_options token;
     const char *key_uri;          /* NULL: the only key of the token */
     hsmart_signer_options signer; /* as the configuration has it */
+    hsmart_family_options family; /* label NULL: one key, not a family */
     hsmart_token *opened;         /* by `target_open` */
 };
 
@@ -34,6 +35,9 @@ HSMART_MUST_CHECK enum hsmart_code target_need_login(struct target *target, hsma
 HSMART_MUST_CHECK enum hsmart_code target_open(struct target *target, hsmart_err *err);
 /* Opens the token and finds the key. */
 HSMART_MUST_CHECK enum hsmart_code target_open_key(struct target *target, hsmart_key **out_key, hsmart_err *err);
+/* Opens the token and makes a signer: on the family, when one is meant, else on the key. */
+HSMART_MUST_CHECK enum hsmart_code target_open_signer(struct target *target, const hsmart_signer_options *options,
+                                                      hsmart_signer **out_signer, hsmart_err *err);
 /* Closes and releases. */
 void target_clear(struct target *target);
 

@@ -161,10 +161,16 @@ sign(const struct assertion_options *own, struct target *target, const hsmart_as
     hsmart_signer *signer = NULL;
 
     target->signer.thumbprint = options.thumbprint;
-    code = target_open_key(target, &key, err);
-    if (code == HSMART_OK)
+    if (target->family.label != NULL && own->allow_extractable != NULL)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--allow-extractable names one key, and key \"%s\" is a family",
+                          target->key->name);
+    if (target->family.label != NULL)
+        code = target_open_signer(target, &options, &signer, err);
+    else
+        code = target_open_key(target, &key, err);
+    if (code == HSMART_OK && key != NULL)
         code = target_check_allowed(own->allow_extractable, key, err);
-    if (code == HSMART_OK)
+    if (code == HSMART_OK && key != NULL)
         code = hsmart_signer_new(key, &options, &signer, err);
     if (code == HSMART_OK)
         code = hsmart_signer_assertion(signer, claims, out_jwt, err);
