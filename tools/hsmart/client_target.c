@@ -149,15 +149,20 @@ open_signer(void *arg, const char *algs, hsmart_signer **out_signer, hsmart_err 
     struct client_target *target = arg;
     hsmart_signer_options options = target->target.signer;
     const hsmart_key *key = NULL;
+    bool is_family = target->target.family.label != NULL;
     enum hsmart_code code = HSMART_OK;
 
-    if (target->signer == NULL)
+    options.alg = first_of(target->alg, options.alg);
+    options.kid = first_of(target->kid, options.kid);
+    options.server_algs = algs;
+    if (target->signer == NULL && is_family) {
+        code = target_need_login(&target->target, err);
+        if (code == HSMART_OK)
+            code = target_open_signer(&target->target, &options, &target->signer, err);
+    } else if (target->signer == NULL) {
         code = client_target_open_key(target, &key, err);
-    if (code == HSMART_OK && target->signer == NULL) {
-        options.alg = first_of(target->alg, options.alg);
-        options.kid = first_of(target->kid, options.kid);
-        options.server_algs = algs;
-        code = hsmart_signer_new(key, &options, &target->signer, err);
+        if (code == HSMART_OK)
+            code = hsmart_signer_new(key, &options, &target->signer, err);
     }
     if (code == HSMART_OK)
         *out_signer = target->signer;
