@@ -80,6 +80,8 @@ const struct hs_p11_function hs_p11_functions[] = {
     TO_CHANGE(C_InitPIN),
     TO_CHANGE(C_GenerateKeyPair),
     TO_CHANGE(C_DestroyObject),
+    TO_CHANGE(C_SetAttributeValue),
+    TO_CHANGE(C_CreateObject),
 };
 const size_t hs_p11_function_count = HS_ARRAY_LEN(hs_p11_functions);
 

@@ -348,6 +348,8 @@ hs_p11_session_set_date(struct hs_p11_session *session, CK_OBJECT_HANDLE object,
 
     if (type != CKA_START_DATE && type != CKA_END_DATE)
         return hs_err_set(err, HSMART_INTERNAL, "only dates are changed");
+    if (session->p11->C_SetAttributeValue == NULL)
+        return hs_ckr_set(err, CKR_FUNCTION_NOT_SUPPORTED);
     CK_RV rv = note(session, session->p11->C_SetAttributeValue(session->handle, object, &wish, 1));
     return rv == CKR_OK ? HSMART_OK : hs_ckr_set(err, rv);
 }
@@ -362,6 +364,8 @@ hs_p11_session_create_certificate(struct hs_p11_session *session, const CK_ATTRI
 
     if (attribute_count > FIND_ATTRIBUTES_MAX)
         return hs_err_set(err, HSMART_INTERNAL, "a certificate with %zu attributes", attribute_count);
+    if (session->p11->C_CreateObject == NULL)
+        return hs_ckr_set(err, CKR_FUNCTION_NOT_SUPPORTED);
     memcpy(template + 1, attributes, attribute_count * sizeof *attributes);
     CK_RV rv = note(session, session->p11->C_CreateObject(session->handle, template, attribute_count + 1, &object));
     return rv == CKR_OK ? HSMART_OK : hs_ckr_set(err, rv);
