@@ -22,7 +22,7 @@ set_property(TEST wrong-pin.tpm2 APPEND PROPERTY ENVIRONMENT P11_TPM_MAXTRIES=3)
 # One-shot processes that start together on one SoftHSM2 token: tests/token/one_shots.c.
 add_executable(one_shots ${CMAKE_CURRENT_SOURCE_DIR}/token/one_shots.c)
 target_link_libraries(one_shots PRIVATE hs_test_support hs_pkcs11 hs_base PkgConfig::CMOCKA hs_warnings)
-hs_script_test(token one_shots COMMAND one_shots 8 10 hsmart)
+hs_script_test(token one_shots COMMAND one_shots 8 100 hsmart)
 hs_script_test(token one_shots_renamed COMMAND one_shots 8 10 renamed)
 
 # Faults, injected into a real token.
