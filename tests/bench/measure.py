@@ -490,6 +490,14 @@ def ask_slow_token(token, report, arguments):
 
 
 def ask_one_shots(token, report, arguments):
+    # On a disk, as real tokens of this kind are: in memory the files change too fast for the processes to collide.
+    with tempfile.TemporaryDirectory() as directory:
+        on_disk = Token(directory, token.build)
+        on_disk.generate("p-384", "ES384")
+        measure_one_shots(on_disk, report, arguments)
+
+
+def measure_one_shots(token, report, arguments):
     rounds = 5 if arguments.quick else 25
     own = [f"{token.build}/bin/hsmart", "assertion", "--client-id", "c", "--aud", "https://ehr.example/oauth2/token",
            "--key-uri", "pkcs11:object=p-384"]
