@@ -81,6 +81,7 @@ count(struct hs_report *report, enum hs_severity severity)
         verdict->verdict = HS_VERDICT_WARNING;
 }
 
+HSMART_PRINTF(3, 0)
 static void
 find(struct hs_check *check, enum hs_severity severity, const char *format, va_list args)
 {

@@ -29,6 +29,7 @@ answer_text(struct exchange *exchange, int status, const char *text, hsmart_err 
     return code == HSMART_OK ? hs_buf_append_str(&answer->body, text, err) : code;
 }
 
+HSMART_PRINTF(2, 0)
 static void
 describe(char description[DESCRIPTION_MAX], const char *format, va_list args)
 {

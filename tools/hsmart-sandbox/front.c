@@ -44,6 +44,17 @@ struct incoming {
 
 /* ---- The socket ---- */
 
+static unsigned
+port_of(const struct sockaddr_storage *address)
+{
+    struct sockaddr_in6 ipv6 = {0};
+    struct sockaddr_in ipv4 = {0};
+
+    memcpy(&ipv6, address, sizeof ipv6);
+    memcpy(&ipv4, address, sizeof ipv4);
+    return ntohs(address->ss_family == AF_INET6 ? ipv6.sin6_port : ipv4.sin_port);
+}
+
 enum hsmart_code
 front_listen(const char *address, unsigned port, int *out_socket, unsigned *out_port, hsmart_err *err)
 {
@@ -70,8 +81,7 @@ front_listen(const char *address, unsigned port, int *out_socket, unsigned *out_
     }
     freeaddrinfo(info);
     *out_socket = fd;
-    *out_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                  : ((struct sockaddr_in *)&bound)->sin_port);
+    *out_port = port_of(&bound);
     return HSMART_OK;
 }
 
