@@ -135,7 +135,8 @@ typedef struct hsmart_registration_request {
     const char *signing_alg;
     const char *scope;
     const char *client_name, *client_uri, *contact, *software_id, *software_version, *software_statement;
-    const char *initial_access_token;
+    const char *initial_access_token;        /* or */
+    const char *initial_access_token_source; /* file:PATH, credential:NAME, fd:N, exec:COMMAND, prompt */
     bool form;             /* as the SMART reference server wants it: a form, answered by the bare client id */
     unsigned duration_min; /* form only: life of access tokens; 0: the server's default */
 } hsmart_registration_request;
@@ -256,6 +257,11 @@ typedef struct hsmart_access_token {
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_client_access_token(hsmart_client *client, unsigned min_validity_s,
                                                                          hsmart_access_token **out_access_token,
                                                                          hsmart_err *err);
+/* `hsmart_client_renew_access_token` gets a new one from the server, whatever there is; when it cannot be had, what
+ * there was stays. Errors as above. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_client_renew_access_token(hsmart_client *client,
+                                                                               hsmart_access_token **out_access_token,
+                                                                               hsmart_err *err);
 HSMART_API void hsmart_access_token_free(hsmart_access_token *access_token);
 /* A server did not accept this access token (401): it is never handed out again, to no thread and to no process of this
  * user. `value` is its text. */

@@ -214,16 +214,18 @@ struct access_token_object {
     struct hs_access_token own;
 };
 
-enum hsmart_code
-hsmart_client_access_token(hsmart_client *client, unsigned min_validity_s, hsmart_access_token **out_access_token,
-                           hsmart_err *err)
+/* `renew`: whatever there is; else one that is good for `min_validity_s` more seconds. */
+static enum hsmart_code
+get_access_token(hsmart_client *client, bool renew, unsigned min_validity_s, hsmart_access_token **out_access_token,
+                 hsmart_err *err)
 {
     struct access_token_object *object = hs_calloc(1, sizeof *object);
     enum hsmart_code code;
 
     if (object == NULL)
         return hs_err_no_memory(err);
-    code = hs_backend_access_token(client->backend, min_validity_s, &object->own, err);
+    code = renew ? hs_backend_renew_access_token(client->backend, &object->own, err)
+                 : hs_backend_access_token(client->backend, min_validity_s, &object->own, err);
     if (code != HSMART_OK) {
         hs_free(object);
         return code;
@@ -237,6 +239,19 @@ hsmart_client_access_token(hsmart_client *client, unsigned min_validity_s, hsmar
     };
     *out_access_token = &object->told;
     return HSMART_OK;
+}
+
+enum hsmart_code
+hsmart_client_access_token(hsmart_client *client, unsigned min_validity_s, hsmart_access_token **out_access_token,
+                           hsmart_err *err)
+{
+    return get_access_token(client, false, min_validity_s, out_access_token, err);
+}
+
+enum hsmart_code
+hsmart_client_renew_access_token(hsmart_client *client, hsmart_access_token **out_access_token, hsmart_err *err)
+{
+    return get_access_token(client, true, 0, out_access_token, err);
 }
 
 void

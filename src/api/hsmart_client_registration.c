@@ -1,5 +1,6 @@
 #include "err.h"
 #include "hsmart_client_link.h"
+#include "hsmart_client_secret.h"
 #include "registration.h"
 
 /* The public object is the first member of ours. */
@@ -54,6 +55,28 @@ warn_by_row(const struct hs_server_row *row, const hsmart_registration_request *
         hs_log_warning(log, "%s takes keys by URL only: publish the JWKS and register its URL", row->title);
 }
 
+/* Read when all else is known to be there: a prompt, or a descriptor, gives it once. */
+static enum hsmart_code
+read_initial(const hsmart_registration_request *request, struct hs_buf *out_initial, hsmart_err *err)
+{
+    struct hs_client_secret secret = {0};
+    struct hs_secret value = {0};
+    enum hsmart_code code;
+
+    if (request->initial_access_token_source == NULL)
+        return HSMART_OK;
+    code = hs_client_secret_open(request->initial_access_token_source, NULL, &secret, err);
+    if (code == HSMART_OK) {
+        const struct hs_secret_source source = hs_client_secret_source(&secret);
+        code = source.read(source.arg, &value, err);
+    }
+    if (code == HSMART_OK)
+        code = hs_buf_append(out_initial, (struct hs_span){value.data, value.len}, err);
+    hs_secret_clear(&value);
+    hs_client_secret_close(&secret);
+    return code == HSMART_OK ? code : hs_err_wrap(err, code, "the initial access token");
+}
+
 enum hsmart_code
 hsmart_register(const hsmart_registration_request *request, const hsmart_network_options *network,
                 hsmart_registration **out_registration, hsmart_err *err)
@@ -63,6 +86,7 @@ hsmart_register(const hsmart_registration_request *request, const hsmart_network
     const struct hs_server_row *row = NULL;
     const char *endpoint = request->registration_endpoint;
     hsmart_discovery *discovery = NULL;
+    struct hs_buf initial = {0};
     struct registration_object *object = hs_calloc(1, sizeof *object);
 
     if (object == NULL)
@@ -74,9 +98,13 @@ hsmart_register(const hsmart_registration_request *request, const hsmart_network
         code = hsmart_discover(request->fhir_base, NULL, network, &discovery, err);
         endpoint = code == HSMART_OK ? discovery->registration_endpoint : NULL;
     }
+    if (code == HSMART_OK)
+        code = read_initial(request, &initial, err);
     if (code != HSMART_OK)
         goto out;
-    const struct hs_registration_request own = request_of(request, endpoint);
+    struct hs_registration_request own = request_of(request, endpoint);
+    if (initial.len > 0)
+        own.initial_access_token = hs_buf_text(&initial);
     warn_by_row(row, request, &net.link.log);
     code = request->form || row->registers_by_form
                ? hs_registration_send_form(&own, request->duration_min, &net.link, &object->own, err)
@@ -89,6 +117,7 @@ hsmart_register(const hsmart_registration_request *request, const hsmart_network
 out:
     if (object != NULL)
         hsmart_registration_free(&object->told);
+    hs_buf_clear(&initial);
     hsmart_discovery_free(discovery);
     hs_client_link_close(&net);
     return code;

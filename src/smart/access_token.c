@@ -286,6 +286,16 @@ fly(struct hs_access_token_keeper *keeper, int64_t need_s, hsmart_err *err)
     return code;
 }
 
+static void
+end_flight(struct hs_access_token_keeper *keeper, enum hsmart_code code, const hsmart_err *reason)
+{
+    (void)pthread_mutex_lock(&keeper->state);
+    keeper->flights++;
+    keeper->failure = code != HSMART_OK ? *reason : (hsmart_err){0};
+    keeper->failure.code = code;
+    (void)pthread_mutex_unlock(&keeper->state);
+}
+
 /* Waits for a flight that is under way, and takes its result, or makes one. */
 static enum hsmart_code
 join_or_fly(struct hs_access_token_keeper *keeper, int64_t need_s, unsigned long flights_seen, bool has_one,
@@ -305,11 +315,7 @@ join_or_fly(struct hs_access_token_keeper *keeper, int64_t need_s, unsigned long
         code = reason.code;
     } else if (standing_now(keeper, need_s) != FRESH) {
         code = fly(keeper, need_s, &reason);
-        (void)pthread_mutex_lock(&keeper->state);
-        keeper->flights++;
-        keeper->failure = code != HSMART_OK ? reason : (hsmart_err){0};
-        keeper->failure.code = code;
-        (void)pthread_mutex_unlock(&keeper->state);
+        end_flight(keeper, code, &reason);
     }
     (void)pthread_mutex_unlock(&keeper->flight);
     if (code != HSMART_OK && err != NULL)
@@ -375,6 +381,31 @@ hs_access_token_get(struct hs_access_token_keeper *keeper, unsigned min_validity
 out:
     hs_access_token_clear(&found);
     return code;
+}
+
+/* The cache is read all the same: it knows whether the server wants a request, and a refresh token. */
+enum hsmart_code
+hs_access_token_renew(struct hs_access_token_keeper *keeper, struct hs_access_token *out_access_token, hsmart_err *err)
+{
+    enum hsmart_code code;
+    int lock = -1;
+    hsmart_err reason = {0};
+
+    (void)pthread_mutex_lock(&keeper->flight);
+    code = lock_cached(keeper, false, &lock, &reason);
+    if (code == HSMART_OK) {
+        adopt_cached(keeper);
+        code = refuse_while_busy(keeper, &reason);
+    }
+    if (code == HSMART_OK)
+        code = issue(keeper, true, &reason);
+    if (lock >= 0)
+        hs_access_token_cache_unlock(lock);
+    end_flight(keeper, code, &reason);
+    (void)pthread_mutex_unlock(&keeper->flight);
+    if (code != HSMART_OK && err != NULL)
+        *err = reason;
+    return code == HSMART_OK ? hs_access_token_get(keeper, 0, out_access_token, err) : code;
 }
 
 void

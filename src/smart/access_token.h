@@ -42,6 +42,10 @@ void hs_access_token_keeper_free(struct hs_access_token_keeper *keeper);
 HSMART_MUST_CHECK enum hsmart_code hs_access_token_get(struct hs_access_token_keeper *keeper, unsigned min_validity_s,
                                                        struct hs_access_token *out_access_token, hsmart_err *err);
 
+/* A new one, whatever there is; when it cannot be had, what there was stays. Errors as above. */
+HSMART_MUST_CHECK enum hsmart_code hs_access_token_renew(struct hs_access_token_keeper *keeper,
+                                                         struct hs_access_token *out_access_token, hsmart_err *err);
+
 /* A server did not accept this one (401): it is never handed out again, by no process. */
 void hs_access_token_reject(struct hs_access_token_keeper *keeper, struct hs_span value);
 

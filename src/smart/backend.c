@@ -433,6 +433,12 @@ hs_backend_access_token(struct hs_backend *backend, unsigned min_validity_s, str
     return hs_access_token_get(backend->keeper, min_validity_s, out_access_token, err);
 }
 
+enum hsmart_code
+hs_backend_renew_access_token(struct hs_backend *backend, struct hs_access_token *out_access_token, hsmart_err *err)
+{
+    return hs_access_token_renew(backend->keeper, out_access_token, err);
+}
+
 void
 hs_backend_reject_access_token(struct hs_backend *backend, struct hs_span value)
 {

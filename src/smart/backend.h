@@ -36,6 +36,10 @@ HSMART_MUST_CHECK enum hsmart_code hs_backend_access_token(struct hs_backend *ba
  * a client with a secret; else as `hs_backend_access_token`. */
 HSMART_MUST_CHECK enum hsmart_code hs_backend_assertion(struct hs_backend *backend, struct hs_buf *out_jwt,
                                                         hsmart_err *err);
+/* As `hs_access_token_renew`. */
+HSMART_MUST_CHECK enum hsmart_code hs_backend_renew_access_token(struct hs_backend *backend,
+                                                                 struct hs_access_token *out_access_token,
+                                                                 hsmart_err *err);
 void hs_backend_reject_access_token(struct hs_backend *backend, struct hs_span value);
 /* For `hs_fhir_get` and `hs_fhir_get_all`; belongs to the backend. HSMART_CONFIG_INVALID without a FHIR base. */
 HSMART_MUST_CHECK enum hsmart_code hs_backend_get_fhir(struct hs_backend *backend, const struct hs_fhir **out_fhir,

@@ -21,6 +21,13 @@ extern char **environ;
 /* Which of the first three descriptors were closed: found out once, before anything is opened. */
 static bool fd_was_closed[3];
 
+/* How the process was started. */
+static struct {
+    void (*on_sigpipe)(int);
+    void (*on_sigxfsz)(int);
+    mode_t mask;
+} before;
+
 /* Standard output gets a stand-in that refuses to be written, even through /dev/stdout: /dev/null would swallow. */
 static void
 take_standard_fds(void)
@@ -59,9 +66,20 @@ process_harden(void)
     take_standard_fds();
     (void)prctl(PR_SET_DUMPABLE, MAY_BE_TRACED, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &no_core);
-    (void)signal(SIGPIPE, SIG_IGN); /* a write that fails is reported; a module's lost socket kills nobody */
-    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(2) */
-    (void)umask(077);
+    before.on_sigpipe = signal(SIGPIPE, SIG_IGN); /* a write that fails is reported; a lost socket kills nobody */
+    before.on_sigxfsz = signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(2) */
+    before.mask = umask(077);
+}
+
+void
+process_soften(void)
+{
+    (void)signal(SIGPIPE, before.on_sigpipe);
+    (void)signal(SIGXFSZ, before.on_sigxfsz);
+    (void)umask(before.mask);
+    for (int fd = 0; fd < 3; fd++)
+        if (fd_was_closed[fd])
+            (void)close(fd);
 }
 
 bool
@@ -92,10 +110,10 @@ process_set_last_words(const char *words)
 
     last_words = words;
     for (size_t i = 0; i < HS_ARRAY_LEN(numbers); i++) {
-        struct sigaction before, action = {.sa_handler = words != NULL ? say_last_words : SIG_DFL,
+        struct sigaction old, action = {.sa_handler = words != NULL ? say_last_words : SIG_DFL,
                                            .sa_flags = (int)SA_RESETHAND};
         (void)sigemptyset(&action.sa_mask);
-        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             (void)sigaction(numbers[i], &action, NULL);
     }
 }

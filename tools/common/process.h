@@ -10,6 +10,9 @@ void process_harden(void);
 /* Whether descriptor `fd` (0 to 2) was open when the process started. */
 bool process_had_fd(int fd);
 
+/* What `process_harden` changed is as it was, for a program that takes this one's place; core dumps stay off. */
+void process_soften(void);
+
 /* What a signal that ends the process (SIGINT, SIGTERM, SIGHUP) writes to standard error before it does, as long as
  * work is under way that leaves something behind; NULL when it is over. `words` must live until then. A signal that was
  * ignored when the process started stays so. */

@@ -11,7 +11,7 @@
 struct token_options {
     struct client_common client;
     struct cli_number min_validity_s;
-    bool header, env;
+    bool header, env, fresh;
     const char *out;
 };
 
@@ -20,6 +20,7 @@ struct token_options {
 static const struct cli_option token_options[] = {
     {"min-validity", 0, "SECONDS", CLI_NUMBER, OWN(min_validity_s),
      "get one that is good for so long at least; default: a second", 0, 86400},
+    {"fresh", 0, NULL, CLI_FLAG, OWN(fresh), "get a new one, whatever there is", 0, 0},
     {"header", 0, NULL, CLI_FLAG, OWN(header), "print it as a header, \"Authorization: Bearer …\"", 0, 0},
     {"env", 0, NULL, CLI_FLAG, OWN(env), "print a line for a shell, HSMART_ACCESS_TOKEN='…'", 0, 0},
     {"out", 'o', "FILE", CLI_TEXT, OWN(out), "write to FILE (mode 0600); default: standard output", 0, 0},
@@ -73,6 +74,9 @@ format_json(const hsmart_access_token *access_token, struct hs_buf *out, hsmart_
 static enum hsmart_code
 check_form(const struct token_options *own, hsmart_err *err)
 {
+    if (own->fresh && own->min_validity_s.is_given)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT,
+                          "--fresh gets a new one: --min-validity has no place beside it");
     if (own->header + own->env + own->client.common.json <= 1)
         return HSMART_OK;
     (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "--json, --header and --env are different forms");
@@ -115,7 +119,8 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
     if (code == HSMART_OK)
         code = client_target_open(&target, &client, err);
     if (code == HSMART_OK)
-        code = hsmart_client_access_token(client, (unsigned)own->min_validity_s.value, &access_token, err);
+        code = own->fresh ? hsmart_client_renew_access_token(client, &access_token, err)
+                          : hsmart_client_access_token(client, (unsigned)own->min_validity_s.value, &access_token, err);
     if (code == HSMART_OK)
         code = print(own, access_token, err);
     hsmart_access_token_free(access_token);
