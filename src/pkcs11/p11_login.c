@@ -91,13 +91,11 @@ current_flags(const struct hs_p11_token *token)
 static enum hsmart_code
 check_length(const struct hs_p11_token *token, const struct hs_secret *pin, hsmart_err *err)
 {
-    CK_ULONG min = token->raw.ulMinPinLen, max = token->raw.ulMaxPinLen;
-
-    if (max == 0 || max == CK_UNAVAILABLE_INFORMATION || (pin->len >= min && pin->len <= max))
+    if (hs_slots_takes_pin_len(&token->raw, pin->len))
         return HSMART_OK;
     return hs_err_set(err, HSMART_PIN_REFUSED,
                       "the PIN was not tried: the token takes PINs of %lu to %lu bytes, and this one has another length",
-                      min, max);
+                      token->raw.ulMinPinLen, token->raw.ulMaxPinLen);
 }
 
 /* A low count that our own refused try left behind is no reason against another PIN; an operator's word counts more

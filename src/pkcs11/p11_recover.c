@@ -125,7 +125,7 @@ struct request {
     const struct hs_p11_operation *operation;
     int64_t deadline_ms;
     bool probe;          /* let through by an open circuit */
-    bool climb_failed;
+    bool climbed, climb_failed;
     CK_RV rv;            /* what the token answered last */
     uint64_t generation; /* under which it was tried last */
 };
@@ -156,6 +156,15 @@ begin(struct request *request, enum hs_rung *out_rung, hsmart_err *err)
     return code;
 }
 
+/* A stale handle that names another object by now is answered as if the key could not do it (NSS softokn, after a
+ * logout). The session tells whether that is so; after a login of this request it stands. */
+static bool
+has_lost_login(const struct request *request, struct hs_p11_session *session, enum hsmart_code code)
+{
+    return code == HSMART_TOKEN_INCAPABLE && !request->climbed && request->token->pin_source.kind != NULL &&
+           hs_p11_session_is_public(session);
+}
+
 static enum hsmart_code
 try_once(struct request *request, hsmart_err *err)
 {
@@ -173,6 +182,10 @@ try_once(struct request *request, hsmart_err *err)
         return code;
     code = operation->run(operation->arg, session, err);
     request->rv = session->last_rv;
+    if (has_lost_login(request, session, code)) {
+        request->rv = CKR_USER_NOT_LOGGED_IN;
+        code = hs_ckr_set(err, request->rv);
+    }
     request->generation = session->generation;
     hs_p11_token_release(token, session);
     if (code == HSMART_OK && operation->check != NULL)
@@ -185,6 +198,7 @@ climb_and_try(struct request *request, enum hs_rung rung, hsmart_err *err)
 {
     if (rung >= HS_RUNG_LOGIN) {
         enum hsmart_code code = climb_rung(request->token, rung, request->generation, request->deadline_ms, err);
+        request->climbed = true;
         request->climb_failed = code != HSMART_OK;
         if (code != HSMART_OK)
             return code;

@@ -312,6 +312,15 @@ hs_slots_find_one(struct hs_p11_module *module, const struct hs_p11_uri *uri, co
     return code;
 }
 
+bool
+hs_slots_takes_pin_len(const CK_TOKEN_INFO *raw, size_t len)
+{
+    CK_ULONG min = raw->ulMinPinLen, max = raw->ulMaxPinLen;
+    bool told = max != 0 && max != CK_UNAVAILABLE_INFORMATION && min <= max;
+
+    return !told || (len >= min && len <= max);
+}
+
 /* ---- Lists for people ---- */
 
 struct listed {

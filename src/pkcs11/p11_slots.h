@@ -38,6 +38,10 @@ HSMART_MUST_CHECK enum hsmart_code hs_slots_find_one(struct hs_p11_module *modul
                                                      const char *uri_text, struct hs_found_token *out_token,
                                                      hsmart_err *err);
 
+/* Whether the token takes a PIN of this length, in bytes. Limits that make no sense (none, a smallest above the
+ * largest) are taken for none. */
+bool hs_slots_takes_pin_len(const CK_TOKEN_INFO *raw, size_t len);
+
 /* As hsmart_token_list_read. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_token_list_read(const hsmart_token_options *options,
                                                           hsmart_token_list **out_list, hsmart_err *err);

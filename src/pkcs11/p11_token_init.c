@@ -113,14 +113,12 @@ check_pin_lengths(const struct set_up *set_up, hsmart_err *err)
         const char *whose;
         size_t len;
     } pins[] = {{"user's", set_up->user_pin.len}, {"security officer's", set_up->so_pin.len}};
-    CK_ULONG min = set_up->found.raw.ulMinPinLen, max = set_up->found.raw.ulMaxPinLen;
+    const CK_TOKEN_INFO *raw = &set_up->found.raw;
 
-    if (max == 0 || max == CK_UNAVAILABLE_INFORMATION)
-        return HSMART_OK;
     for (size_t i = 0; i < HS_ARRAY_LEN(pins); i++)
-        if (pins[i].len < min || pins[i].len > max)
+        if (!hs_slots_takes_pin_len(raw, pins[i].len))
             return hs_err_set(err, HSMART_PIN_REFUSED, "the %s PIN has %zu bytes, but the token takes %lu to %lu",
-                              pins[i].whose, pins[i].len, min, max);
+                              pins[i].whose, pins[i].len, raw->ulMinPinLen, raw->ulMaxPinLen);
     return HSMART_OK;
 }
 

@@ -104,6 +104,8 @@ static struct healed {
     {"somebody closes all sessions before C_Sign", "C_Sign 1 closeall", 1},
     {"all sessions closed, and the first new one fails", "C_SignInit 1 closeall; C_OpenSession 1 rv=0x30", 1},
     {"login lost twice", "C_SignInit 1-2 logout", 2},
+    {"logged out, and told as if the key could not do it (NSS)", "C_SignInit 1 logout rv=0x63", 1},
+    {"logged out, and told as if the mechanism were unknown", "C_SignInit 1 logout rv=0x70", 1},
     {"logged out between the login and the search", "C_SignInit 1 logout; C_FindObjectsInit 1 logout", 2},
     {"the reply of C_Sign is lost: device error", "C_Sign 1 after=0x30", 0},
     {"the reply of C_Sign is lost: session lost", "C_Sign 1 after=0xb3", 0},

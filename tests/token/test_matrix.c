@@ -1,5 +1,7 @@
 /* One list of tests for every token: what a user does, on the token that the environment names (tests/tokens/…). What a
  * token cannot do is skipped by name, on the words in P11_CAPS. */
+#include <dlfcn.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include <hsmart/hsmart.h>
+#include <p11-kit/pkcs11.h>
 
 #include "bytes.h"
 #include "file.h"
@@ -49,8 +53,10 @@ token_options(const char *source)
 {
     const char *init = need("P11_INIT");
 
-    return (hsmart_token_options){
-        .module = need("P11_MODULE"), .init_string = init[0] != 0 ? init : NULL, .uri = token_uri, .pin_source = source};
+    return (hsmart_token_options){.module = need("P11_MODULE"),
+                                  .init_string = init[0] != 0 ? init : NULL,
+                                  .uri = token_uri,
+                                  .pin_source = source};
 }
 
 static hsmart_token *
@@ -205,8 +211,8 @@ assert_verifies(const hsmart_key *key, const char *alg, const char *jwt)
     assert_int_equal(hs_json_parse(hs_span_str(json), &document, NULL), HSMART_OK);
     assert_int_equal(hs_jwk_parse(document.root, &jwk, NULL), HSMART_OK);
     assert_int_equal(hs_jws_parse(hs_span_str(jwt), &jws, NULL), HSMART_OK);
-    assert_int_equal(
-        hs_jwk_verify(&jwk, hs_alg_by_name(alg), jws.signing_input, hs_span_buf(&jws.signature), NULL), HSMART_OK);
+    assert_int_equal(hs_jwk_verify(&jwk, hs_alg_by_name(alg), jws.signing_input, hs_span_buf(&jws.signature), NULL),
+                     HSMART_OK);
     hs_jws_clear(&jws);
     hs_jwk_clear(&jwk);
     hs_json_doc_clear(&document);
@@ -236,6 +242,256 @@ it_signs_assertions_that_verify(void **state)
     hsmart_signer_free(signer);
     hsmart_key_free(key);
     hsmart_token_close(token);
+}
+
+/* ---- In service: one signer, and what others do to it ---- */
+
+struct service {
+    hsmart_token *token;
+    hsmart_key *key;
+    hsmart_signer *signer;
+};
+
+static struct service
+begin_service(const char *key_uri)
+{
+    struct service service = {.token = open_token()};
+    hsmart_err err = {0};
+
+    service.key = find_key(service.token, key_uri);
+    if (hsmart_signer_new(service.key, NULL, &service.signer, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    return service;
+}
+
+static void
+end_service(struct service *service)
+{
+    hsmart_signer_free(service->signer);
+    hsmart_key_free(service->key);
+    hsmart_token_close(service->token);
+}
+
+static enum hsmart_code
+sign_once(const struct service *service, char **out_jwt, hsmart_err *err)
+{
+    static const hsmart_assertion_options options = {.client_id = CLIENT_ID, .audience = AUDIENCE};
+
+    return hsmart_signer_assertion(service->signer, &options, out_jwt, err);
+}
+
+static void
+must_sign(const struct service *service, const char *alg)
+{
+    char *jwt = NULL;
+    hsmart_err err = {0};
+
+    if (sign_once(service, &jwt, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    assert_verifies(service->key, alg, jwt);
+    hsmart_string_free(jwt);
+}
+
+struct at_once {
+    const struct service *service;
+    pthread_t thread;
+    unsigned good, stopped;
+    char *jwts[5];
+    hsmart_err err;
+};
+
+static void *
+sign_five_times(void *arg)
+{
+    struct at_once *own = arg;
+
+    for (size_t i = 0; i < HS_ARRAY_LEN(own->jwts); i++) {
+        enum hsmart_code code = sign_once(own->service, &own->jwts[i], &own->err);
+        own->good += code == HSMART_OK;
+        own->stopped += code == HSMART_TOKEN_STOPPED;
+    }
+    return NULL;
+}
+
+/* Eight threads, five signatures each; with `stop` the token is stopped meanwhile. */
+static void
+sign_at_once(struct service *service, const char *alg, bool stop)
+{
+    struct at_once threads[8] = {0};
+    unsigned good = 0, stopped = 0;
+    hsmart_err err = {0};
+
+    for (size_t i = 0; i < HS_ARRAY_LEN(threads); i++) {
+        threads[i].service = service;
+        assert_int_equal(pthread_create(&threads[i].thread, NULL, sign_five_times, &threads[i]), 0);
+    }
+    if (stop && hsmart_token_stop(service->token, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < HS_ARRAY_LEN(threads); i++) {
+        assert_int_equal(pthread_join(threads[i].thread, NULL), 0);
+        good += threads[i].good;
+        stopped += threads[i].stopped;
+        if (!stop && threads[i].good != HS_ARRAY_LEN(threads[i].jwts))
+            fail_msg("%s", threads[i].err.text);
+        for (size_t j = 0; j < HS_ARRAY_LEN(threads[i].jwts); j++) {
+            if (threads[i].jwts[j] != NULL)
+                assert_verifies(service->key, alg, threads[i].jwts[j]);
+            hsmart_string_free(threads[i].jwts[j]);
+        }
+    }
+    assert_int_equal(good + stopped, HS_ARRAY_LEN(threads) * HS_ARRAY_LEN(threads[0].jwts));
+}
+
+static void
+eight_threads_sign_at_once(void **state)
+{
+    const struct kind *kind = *state;
+
+    skip_when_it_cannot(kind);
+    struct service service = begin_service(kind->uri);
+    sign_at_once(&service, kind->alg, false);
+    end_service(&service);
+}
+
+static void
+a_stop_answers_eight_threads(void **state)
+{
+    const struct kind *kind = *state;
+
+    skip_when_it_cannot(kind);
+    struct service service = begin_service(kind->uri);
+    must_sign(&service, kind->alg);
+    sign_at_once(&service, kind->alg, true);
+    end_service(&service);
+}
+
+/* The module as another part of this program has it. p11-kit's have a list, and a state, of its own for each caller:
+ * there nobody is disturbed. */
+static CK_FUNCTION_LIST *
+raw_module(void)
+{
+    CK_C_GetFunctionList get = NULL;
+    static CK_FUNCTION_LIST *list;
+
+    if (list != NULL)
+        return list;
+    void *module = dlopen(need("P11_MODULE"), RTLD_NOW | RTLD_LOCAL);
+
+    assert_non_null(module);
+    *(void **)&get = dlsym(module, "C_GetFunctionList");
+    assert_non_null(get);
+    assert_int_equal(get(&list), CKR_OK);
+    CK_RV rv = list->C_Initialize(NULL);
+    assert_true(rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED);
+    return list;
+}
+
+static void
+it_signs_on_when_others_close_all_sessions(void **state)
+{
+    const struct kind *kind = *state;
+
+    skip_when_it_cannot(kind);
+    struct service service = begin_service(kind->uri);
+    for (int i = 0; i < 3; i++) {
+        must_sign(&service, kind->alg);
+        (void)raw_module()->C_CloseAllSessions(hsmart_token_get_info(service.token)->slot_id);
+    }
+    must_sign(&service, kind->alg);
+    end_service(&service);
+}
+
+static void
+it_signs_on_when_others_log_out(void **state)
+{
+    const struct kind *kind = *state;
+    CK_SESSION_HANDLE session = 0;
+
+    skip_when_it_cannot(kind);
+    struct service service = begin_service(kind->uri);
+    must_sign(&service, kind->alg);
+    assert_int_equal(raw_module()->C_OpenSession(hsmart_token_get_info(service.token)->slot_id, CKF_SERIAL_SESSION,
+                                                 NULL, NULL, &session),
+                     CKR_OK);
+    (void)raw_module()->C_Logout(session);
+    must_sign(&service, kind->alg);
+    (void)raw_module()->C_CloseSession(session);
+    must_sign(&service, kind->alg);
+    end_service(&service);
+}
+
+static void
+a_forked_child_is_told_and_the_parent_signs_on(void **state)
+{
+    const struct kind *kind = *state;
+    int status = 0;
+
+    skip_when_it_cannot(kind);
+    struct service service = begin_service(kind->uri);
+    must_sign(&service, kind->alg);
+    pid_t child = fork();
+    if (child == 0) {
+        char *jwt = NULL;
+        enum hsmart_code code = sign_once(&service, &jwt, NULL);
+        end_service(&service);
+        _exit(code == HSMART_FORKED && jwt == NULL ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    for (int i = 0; i < 5; i++)
+        must_sign(&service, kind->alg);
+    end_service(&service);
+}
+
+/* hsmart makes no such keys itself. */
+static void
+make_key_that_asks_each_time(hsmart_token *token)
+{
+    static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    static CK_BYTE p384[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}, id[] = {0xea, 0xc4};
+    static char label[] = "matrix-each";
+    CK_FUNCTION_LIST *p11 = raw_module();
+    CK_MECHANISM mechanism = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
+    CK_ATTRIBUTE public_template[] = {{CKA_TOKEN, &yes, 1},
+                                      {CKA_VERIFY, &yes, 1},
+                                      {CKA_EC_PARAMS, p384, sizeof p384},
+                                      {CKA_ID, id, sizeof id},
+                                      {CKA_LABEL, label, sizeof label - 1}};
+    CK_ATTRIBUTE private_template[] = {{CKA_TOKEN, &yes, 1},     {CKA_PRIVATE, &yes, 1},
+                                       {CKA_SENSITIVE, &yes, 1}, {CKA_EXTRACTABLE, &no, 1},
+                                       {CKA_SIGN, &yes, 1},      {CKA_ALWAYS_AUTHENTICATE, &yes, 1},
+                                       {CKA_ID, id, sizeof id},  {CKA_LABEL, label, sizeof label - 1}};
+    CK_SESSION_HANDLE session = 0;
+    CK_OBJECT_HANDLE made[2];
+
+    assert_int_equal(p11->C_OpenSession(hsmart_token_get_info(token)->slot_id, CKF_SERIAL_SESSION | CKF_RW_SESSION,
+                                        NULL, NULL, &session),
+                     CKR_OK);
+    CK_RV rv = p11->C_Login(session, CKU_USER, (CK_BYTE *)(uintptr_t)need("P11_PIN"), strlen(need("P11_PIN")));
+    assert_true(rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN);
+    assert_int_equal(p11->C_GenerateKeyPair(session, &mechanism, public_template, HS_ARRAY_LEN(public_template),
+                                            private_template, HS_ARRAY_LEN(private_template), &made[0], &made[1]),
+                     CKR_OK);
+    assert_int_equal(p11->C_CloseSession(session), CKR_OK);
+}
+
+static void
+a_key_that_asks_for_the_pin_each_time_signs(void **state)
+{
+    (void)state;
+    if (!can("ctxauth")) {
+        print_message("SKIP %s: its keys do not ask for the PIN each time\n", need("P11_NAME"));
+        skip();
+    }
+    hsmart_token *token = open_token();
+    make_key_that_asks_each_time(token);
+    hsmart_token_close(token);
+    struct service service = begin_service("pkcs11:object=matrix-each");
+    for (int i = 0; i < 3; i++)
+        must_sign(&service, "ES384");
+    sign_at_once(&service, "ES384", false);
+    end_service(&service);
 }
 
 static void
@@ -377,8 +633,14 @@ main(int argc, char **argv)
         {"it is found under its own URI", it_is_found_under_its_own_uri, true},
         {"the attack gets what the token is known to give", the_attack_gets_what_the_token_is_known_to_give, true},
         {"it signs assertions that verify", it_signs_assertions_that_verify, true},
+        {"eight threads sign at once", eight_threads_sign_at_once, true},
+        {"a stop answers eight threads", a_stop_answers_eight_threads, true},
+        {"it signs on when others close all sessions", it_signs_on_when_others_close_all_sessions, true},
+        {"it signs on when others log out", it_signs_on_when_others_log_out, true},
+        {"a forked child is told, and the parent signs on", a_forked_child_is_told_and_the_parent_signs_on, true},
         {"another thumbprint is refused", another_thumbprint_is_refused, true},
         {"all keys are listed", all_keys_are_listed, false},
+        {"a key that asks for the PIN each time signs", a_key_that_asks_for_the_pin_each_time_signs, false},
     };
     struct CMUnitTest tests[2 * HS_ARRAY_LEN(rows)] = {0};
     char names[2 * HS_ARRAY_LEN(rows)][128];
@@ -388,9 +650,10 @@ main(int argc, char **argv)
     write_pin("matrix-wrong.pin", "99999", wrong_pin_source, sizeof wrong_pin_source);
     (void)snprintf(token_uri, sizeof token_uri, "pkcs11:token=%s", need("P11_TOKEN"));
     for (size_t k = 0; argc > 1 && k < HS_ARRAY_LEN(kinds); k++) {
-        const struct CMUnitTest one = {.name = names[0], .test_func = a_certificate_request_is_signed,
-                                       .initial_state = &kinds[k]};
-        (void)snprintf(names[0], sizeof names[0], "%s: a certificate request is signed, %s", need("P11_NAME"), kinds[k].alg);
+        const struct CMUnitTest one = {
+            .name = names[0], .test_func = a_certificate_request_is_signed, .initial_state = &kinds[k]};
+        (void)snprintf(names[0], sizeof names[0], "%s: a certificate request is signed, %s", need("P11_NAME"),
+                       kinds[k].alg);
         if (strcmp(argv[1], kinds[k].alg) == 0)
             return _cmocka_run_group_tests("matrix", &one, 1, NULL, NULL);
     }

@@ -196,6 +196,23 @@ static struct failing {
     {"action prohibited", CKR_ACTION_PROHIBITED, 0, HSMART_TOKEN_FAILED, 1, 0, 0, false},
 };
 
+/* "Cannot" is asked once more after a login when the session looks logged out; then it stands, and the circuit stays
+ * closed. */
+static void
+a_token_that_never_tells_of_logins_costs_one_login_and_its_answer_stands(void **state)
+{
+    hsmart_err err = {0};
+
+    (void)state;
+    fake->logins_untold = true;
+    fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_KEY_TYPE_INCONSISTENT, 0, 0);
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_TOKEN_INCAPABLE);
+        assert_int_equal(fake->calls[FAKE_LOGIN], i);
+    }
+    assert_int_equal(fake->calls[FAKE_INITIALIZE], 0);
+}
+
 static void
 a_request_climbs_as_far_as_it_must_and_no_further(void **state)
 {
@@ -696,6 +713,7 @@ main(void)
     struct rows rows = {0};
 
     ADD_ROWS(&rows, the_next_rung_is_the_lowest_that_helps, steps);
+    ADD_TEST(&rows, a_token_that_never_tells_of_logins_costs_one_login_and_its_answer_stands);
     ADD_ROWS(&rows, a_request_climbs_as_far_as_it_must_and_no_further, failings);
     ADD_TEST(&rows, no_answer_at_all_makes_it_try_for_ever);
     ADD_TEST(&rows, what_is_not_the_tokens_fault_is_tried_once);

@@ -391,19 +391,35 @@ a_wrong_pin_is_tried_once_and_what_is_left_is_told(void **state)
     assert_int_equal(fake->open_sessions, 0);
 }
 
+static struct pin_limits {
+    const char *name;
+    CK_ULONG min, max; /* the PIN has 4 bytes */
+    enum hsmart_code code;
+    const char *part;
+} pin_limits[] = {
+    {"longer ones only", 6, 8, HSMART_PIN_REFUSED, "6 to 8"},
+    {"shorter ones only", 1, 3, HSMART_PIN_REFUSED, "1 to 3"},
+    {"just this length", 4, 4, HSMART_OK, ""},
+    {"none told", 0, 0, HSMART_OK, ""},
+    {"a smallest only", 6, 0, HSMART_OK, ""},
+    {"no information", CK_UNAVAILABLE_INFORMATION, CK_UNAVAILABLE_INFORMATION, HSMART_OK, ""},
+    {"a smallest above the largest", 8, 6, HSMART_OK, ""},
+};
+
 static void
 a_pin_of_the_wrong_length_is_not_tried(void **state)
 {
+    const struct pin_limits *row = *state;
     hsmart_token_options options = fake_options();
     struct hs_p11_token *token = NULL;
     hsmart_err err = {0};
 
-    (void)state;
-    fake->tokens[0].min_pin_len = 6;
-    fake->tokens[0].max_pin_len = 8;
-    assert_int_equal(hs_p11_token_open(&options, &token, &err), HSMART_PIN_REFUSED);
-    says(&err, "6 to 8");
-    assert_int_equal(fake->calls[FAKE_LOGIN], 0);
+    fake->tokens[0].min_pin_len = row->min;
+    fake->tokens[0].max_pin_len = row->max;
+    assert_int_equal(hs_p11_token_open(&options, &token, &err), row->code);
+    says(&err, row->part);
+    assert_int_equal(fake->calls[FAKE_LOGIN], row->code == HSMART_OK);
+    hs_p11_token_unref(token);
 }
 
 static void
@@ -1005,7 +1021,7 @@ main(void)
     ADD_TEST(&rows, every_token_is_listed_without_login);
     ADD_ROWS(&rows, the_flags_are_read_before_a_pin_is_tried, flagged);
     ADD_ROWS(&rows, a_wrong_pin_is_tried_once_and_what_is_left_is_told, refusals);
-    ADD_TEST(&rows, a_pin_of_the_wrong_length_is_not_tried);
+    ADD_ROWS(&rows, a_pin_of_the_wrong_length_is_not_tried, pin_limits);
     ADD_TEST(&rows, a_user_who_is_logged_in_already_is_fine);
     ADD_TEST(&rows, without_a_pin_source_nobody_logs_in);
     ADD_TEST(&rows, a_pin_pad_asks_for_the_pin_itself);

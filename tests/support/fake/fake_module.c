@@ -290,6 +290,10 @@ fake_get_session_info(CK_SESSION_HANDLE handle, CK_SESSION_INFO *info)
     memset(info, 0, sizeof *info);
     (void)pthread_mutex_lock(&lock);
     const struct session *session = session_of(handle);
+    if (session != NULL && fake_p11.logged_in && !fake_p11.logins_untold)
+        info->state = session->read_write ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+    else if (session != NULL)
+        info->state = session->read_write ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
     (void)pthread_mutex_unlock(&lock);
     return session != NULL ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
 }

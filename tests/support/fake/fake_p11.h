@@ -81,6 +81,7 @@ struct fake_p11 {
     const struct fake_object *objects;
     bool classes_untold; /* CKA_CLASS is searched by, but not told */
     CK_ULONG signature_len; /* each signature is so many bytes of 0x5a */
+    bool logins_untold;     /* C_GetSessionInfo never says that somebody is logged in */
     bool read_write_only;   /* refuses read-only sessions with CKR_FUNCTION_FAILED */
     unsigned session_limit; /* then CKR_SESSION_COUNT; 0: none */
     bool forks_in_initialize; /* as modules do that start a helper */
