@@ -129,6 +129,10 @@ find_endpoint(const struct hs_backend *backend, struct hs_discovery *discovery, 
         *out_endpoint = options->token_endpoint;
         return HSMART_OK;
     }
+    if (options->token_pin == NULL && !hs_http_same_origin(discovery->token_endpoint, options->fhir_base))
+        hs_log_detail(
+            &options->link.log,
+            "the server names a token endpoint at another origin than its FHIR base; a pin would hold it there");
     /* Each time, since the pin is ours and the document may have come from the cache. */
     code = hs_discovery_check_pin(discovery->token_endpoint, options->token_pin, err);
     if (code == HSMART_OK)

@@ -296,6 +296,40 @@ static struct setting {
      "a character that no scope can have"},
 };
 
+/* Many servers have it elsewhere, so it is no warning. */
+static void
+a_token_endpoint_elsewhere_is_told_unless_it_is_pinned(void **state)
+{
+    (void)state;
+    static const struct fake_answer answers[] = {{"smart-configuration", 0, 0, 200,
+                                                  "Content-Type: application/json\r\n",
+                                                  "{\"token_endpoint\":\"https://auth.example/token\"}", 0},
+                                                 {"token", 0, 0, 200, NULL, TOKEN("a"), 0}};
+
+    for (int pinned = 0; pinned < 2; pinned++) {
+        static struct fake_exchange fake;
+        struct hs_backend *backend = NULL;
+        struct hs_access_token access_token = {0};
+        fake = (struct fake_exchange)FAKE_EXCHANGE(answers);
+        const struct hs_backend_options options = {
+            .server = *hs_server_by_name(NULL),
+            .fhir_base = BASE,
+            .token_pin = pinned != 0 ? "https://auth.example" : NULL,
+            .scope = "s",
+            .auth = {.method = HS_AUTH_PRIVATE_KEY_JWT, .client_id = "c", .assertions = {make_assertion, NULL}},
+            .no_cache = true,
+            .link = fake_link(&fake),
+        };
+        assert_int_equal(hs_backend_new(&options, &backend, NULL), HSMART_OK);
+        assert_int_equal(hs_backend_access_token(backend, 0, &access_token, NULL), HSMART_OK);
+        assert_int_equal(strstr(fake.log, "detail: the server names a token endpoint at another origin") == NULL,
+                         pinned);
+        hs_access_token_clear(&access_token);
+        hs_backend_free(backend);
+        fake_exchange_clear(&fake);
+    }
+}
+
 static void
 a_setting_is_refused(void **state)
 {
@@ -319,6 +353,7 @@ main(void)
     static struct rows rows;
 
     ADD_ROWS(&rows, two_access_tokens_are_got, courses);
+    ADD_TEST(&rows, a_token_endpoint_elsewhere_is_told_unless_it_is_pinned);
     ADD_ROWS(&rows, a_setting_is_refused, settings);
     return rows_run("backend", &rows);
 }
