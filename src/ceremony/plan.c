@@ -10,6 +10,7 @@
 #include "key_policy.h"
 #include "text.h"
 #include "words.h"
+#include "x509_make.h"
 
 #define NAME_MAX_LEN 64U
 #define TEXT_MAX_LEN 300U
@@ -416,6 +417,24 @@ load_role(struct reading *reading, struct hs_plan *plan)
     return code == HSMART_OK ? store_settings(reading, role) : code;
 }
 
+/* What libp11 will be asked for when the key is there, looked at before it is made. */
+static enum hsmart_code
+check_subject(struct reading *reading, const struct hs_plan_key *key)
+{
+    const struct hs_x509_wish wish = {.is_certificate = key->certificate == HS_PLAN_SELF_SIGNED,
+                                      .subject = key->subject,
+                                      .alg = hs_alg_by_name(key->alg),
+                                      .days = 1};
+    hsmart_err why = {0};
+    enum hsmart_code code = hs_x509_check_wish(&wish, &why);
+
+    if (code == HSMART_NO_MEMORY)
+        return hs_err_no_memory(reading->err);
+    if (code == HSMART_OK)
+        return HSMART_OK;
+    return hs_sections_error(reading->err, reading->file, key->line, "key \"%s\": %.300s", key->label, why.text);
+}
+
 static enum hsmart_code
 check_key(struct reading *reading, const struct hs_plan_key *key)
 {
@@ -434,7 +453,7 @@ check_key(struct reading *reading, const struct hs_plan_key *key)
     if ((key->certificate != HS_PLAN_NO_CERTIFICATE) != (key->subject != NULL))
         return hs_sections_error(reading->err, reading->file, key->line,
                                  "key \"%s\" has \"certificate\" or \"subject\" without the other", key->label);
-    return HSMART_OK;
+    return key->subject != NULL ? check_subject(reading, key) : HSMART_OK;
 }
 
 static enum hsmart_code

@@ -127,7 +127,7 @@ put_fingerprint(struct page *page, struct hs_span digest, const char *qr, const 
 /* ---- Checks ---- */
 
 static void
-add_check(void *arg, enum hs_verdict verdict, const char *check, const char *line)
+add_check(void *arg, enum hs_record_verdict verdict, const char *check, const char *line)
 {
     static const char *const words[] = {"holds", "DOES NOT HOLD", "not looked at"};
     struct page *page = arg;
@@ -135,7 +135,7 @@ add_check(void *arg, enum hs_verdict verdict, const char *check, const char *lin
 
     if (page->code == HSMART_OK)
         page->code = hs_buf_append_format(out, &page->err, "<tr class=\"%s\"><th scope=\"row\">%s</th><td>%s</td><td>",
-                                          verdict == HS_VERDICT_BAD ? "bad" : "", check, words[verdict]);
+                                          verdict == HS_RECORD_BAD ? "bad" : "", check, words[verdict]);
     if (page->code == HSMART_OK)
         page->code = append_text(out, line, &page->err);
     if (page->code == HSMART_OK)

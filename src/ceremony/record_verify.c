@@ -587,8 +587,8 @@ missing(const struct verification *verification, enum need need)
 }
 
 enum hsmart_code
-hs_record_verify(const struct hs_record *record, const struct hs_record_expectation *expectation, hs_verdict_fn *tell,
-                 void *arg, size_t *out_bad_count, hsmart_err *err)
+hs_record_verify(const struct hs_record *record, const struct hs_record_expectation *expectation,
+                 hs_record_verdict_fn *tell, void *arg, size_t *out_bad_count, hsmart_err *err)
 {
     hsmart_err why = {0};
     struct verification verification = {
@@ -599,7 +599,7 @@ hs_record_verify(const struct hs_record *record, const struct hs_record_expectat
     for (size_t i = 0; i < HS_ARRAY_LEN(checks) && code == HSMART_OK; i++) {
         const char *reason = missing(&verification, checks[i].need);
         if (reason != NULL) {
-            tell(arg, HS_VERDICT_NOT_LOOKED, checks[i].name, reason);
+            tell(arg, HS_RECORD_NOT_LOOKED, checks[i].name, reason);
             continue;
         }
         verification.good[0] = 0;
@@ -607,9 +607,9 @@ hs_record_verify(const struct hs_record *record, const struct hs_record_expectat
         if (code == HSMART_CHECK_FAILED) {
             bad_count++;
             code = HSMART_OK;
-            tell(arg, HS_VERDICT_BAD, checks[i].name, why.text);
+            tell(arg, HS_RECORD_BAD, checks[i].name, why.text);
         } else if (code == HSMART_OK) {
-            tell(arg, HS_VERDICT_GOOD, checks[i].name, verification.good[0] != 0 ? verification.good : checks[i].holds);
+            tell(arg, HS_RECORD_GOOD, checks[i].name, verification.good[0] != 0 ? verification.good : checks[i].holds);
         }
     }
     hs_plan_clear(&verification.plan);
@@ -627,12 +627,12 @@ struct first_bad {
 };
 
 static void
-keep_first_bad(void *arg, enum hs_verdict verdict, const char *check, const char *line)
+keep_first_bad(void *arg, enum hs_record_verdict verdict, const char *check, const char *line)
 {
     struct first_bad *first = arg;
 
     (void)check;
-    if (verdict == HS_VERDICT_BAD && first->line[0] == 0)
+    if (verdict == HS_RECORD_BAD && first->line[0] == 0)
         (void)snprintf(first->line, sizeof first->line, "%s", line);
 }
 

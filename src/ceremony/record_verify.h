@@ -12,15 +12,15 @@ struct hs_record_expectation {
     const char *directory;            /* where the files may be that were written with the record */
 };
 
-enum hs_verdict { HS_VERDICT_GOOD, HS_VERDICT_BAD, HS_VERDICT_NOT_LOOKED };
+enum hs_record_verdict { HS_RECORD_GOOD, HS_RECORD_BAD, HS_RECORD_NOT_LOOKED };
 
 /* Applies every check, and tells each with its verdict and one line: what holds, what does not, or why it was not
  * looked at.
  * `*out_bad_count` is how many do not hold. Only lack of memory is an error. */
-typedef void hs_verdict_fn(void *arg, enum hs_verdict verdict, const char *check, const char *line);
+typedef void hs_record_verdict_fn(void *arg, enum hs_record_verdict verdict, const char *check, const char *line);
 HSMART_MUST_CHECK enum hsmart_code hs_record_verify(const struct hs_record *record,
                                                     const struct hs_record_expectation *expectation,
-                                                    hs_verdict_fn *tell, void *arg, size_t *out_bad_count,
+                                                    hs_record_verdict_fn *tell, void *arg, size_t *out_bad_count,
                                                     hsmart_err *err);
 
 /* The same for programs: HSMART_CHECK_FAILED with the first check that does not hold. That the ceremony failed is one.

@@ -105,6 +105,11 @@ static struct bad {
     {"a request without a subject", REQUIRED KEY("certificate = request\n"),
      "plan:5: key \"k\" has \"certificate\" or"},
     {"a subject without a request", REQUIRED KEY("subject = \"CN=x\"\n"), "plan:5: key \"k\" has \"certificate\" or"},
+    {"a subject that is none", REQUIRED KEY("certificate = request subject = \"no name\"\n"), "plan:5: key \"k\": "},
+    {"a certificate by an algorithm that has none",
+     REQUIRED
+     "key k { alg = PS384 start = 2027-01-01 end = 2027-12-31 purpose = P certificate = request subject = \"CN=x\" }",
+     "plan:5: key \"k\": "},
     {"a client with a space", REQUIRED KEY("clients = \"a b\"\n"), "plan:10: \"clients\" has a name"},
     {"a choice that is none", REQUIRED KEY("") "policy {\n unreported = maybe }",
      "plan:12: \"unreported\" is none of: accept, refuse"},

@@ -300,11 +300,11 @@ a_lie_that_is_signed_is_found(void **state)
 
 struct verdicts {
     const char *check;
-    enum hs_verdict verdict;
+    enum hs_record_verdict verdict;
 };
 
 static void
-keep_verdict(void *arg, enum hs_verdict verdict, const char *check, const char *line)
+keep_verdict(void *arg, enum hs_record_verdict verdict, const char *check, const char *line)
 {
     struct verdicts *verdicts = arg;
 
@@ -313,14 +313,14 @@ keep_verdict(void *arg, enum hs_verdict verdict, const char *check, const char *
         verdicts->verdict = verdict;
 }
 
-static enum hs_verdict
+static enum hs_record_verdict
 verdict_of(const struct hs_record *record, const char *check, const struct hs_record_expectation *expectation)
 {
-    struct verdicts verdicts = {check, HS_VERDICT_NOT_LOOKED};
+    struct verdicts verdicts = {check, HS_RECORD_NOT_LOOKED};
     size_t bad_count = 0;
 
     assert_int_equal(hs_record_verify(record, expectation, keep_verdict, &verdicts, &bad_count, NULL), HSMART_OK);
-    assert_int_equal(bad_count > 0, verdicts.verdict == HS_VERDICT_BAD);
+    assert_int_equal(bad_count > 0, verdicts.verdict == HS_RECORD_BAD);
     return verdicts.verdict;
 }
 
@@ -343,12 +343,12 @@ a_trusted_key_must_have_signed(void **state)
     parse_signed(NULL, "", &record);
     assert_int_equal(
         verdict_of(&record, "trust", &(struct hs_record_expectation){.trust = organisation->jwk->thumbprint}),
-        HS_VERDICT_GOOD);
+        HS_RECORD_GOOD);
     assert_int_equal(
         verdict_of(&record, "trust",
                    &(struct hs_record_expectation){.trust = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"}),
-        HS_VERDICT_BAD);
-    assert_int_equal(verdict_of(&record, "trust", &(struct hs_record_expectation){0}), HS_VERDICT_NOT_LOOKED);
+        HS_RECORD_BAD);
+    assert_int_equal(verdict_of(&record, "trust", &(struct hs_record_expectation){0}), HS_RECORD_NOT_LOOKED);
     hs_record_clear(&record);
 }
 
@@ -361,13 +361,13 @@ a_trusted_key_must_have_signed(void **state)
 static struct chain {
     const char *name, *times; /* of the record before */
     bool names_it;            /* the later one has its digest */
-    enum hs_verdict verdict;
+    enum hs_record_verdict verdict;
 } chains[] = {
-    {"an earlier one", TIMES("19:00:00", "19:30:00", "19:01:00", "19:02:00"), true, HS_VERDICT_GOOD},
-    {"another one", TIMES("19:00:00", "19:30:00", "19:01:00", "19:02:00"), false, HS_VERDICT_BAD},
+    {"an earlier one", TIMES("19:00:00", "19:30:00", "19:01:00", "19:02:00"), true, HS_RECORD_GOOD},
+    {"another one", TIMES("19:00:00", "19:30:00", "19:01:00", "19:02:00"), false, HS_RECORD_BAD},
     {"one that ended later than the next began", TIMES("19:00:00", "20:10:00", "19:01:00", "19:02:00"), true,
-     HS_VERDICT_BAD},
-    {"one that does not hold itself", TIMES("19:00:00", "19:30:00", "18:01:00", "19:02:00"), true, HS_VERDICT_BAD},
+     HS_RECORD_BAD},
+    {"one that does not hold itself", TIMES("19:00:00", "19:30:00", "18:01:00", "19:02:00"), true, HS_RECORD_BAD},
 };
 
 static void
@@ -403,10 +403,10 @@ a_key_set_has_the_keys(void **state)
     assert_int_equal(hs_jwks_add(&empty, organisation->jwk, NULL, NULL, NULL), HSMART_OK);
     assert_int_equal(hs_jwks_format(&empty, &without, NULL), HSMART_OK);
     assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = hs_span_buf(&with)}),
-                     HS_VERDICT_GOOD);
+                     HS_RECORD_GOOD);
     assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = hs_span_buf(&without)}),
-                     HS_VERDICT_BAD);
-    assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = span("{")}), HS_VERDICT_BAD);
+                     HS_RECORD_BAD);
+    assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = span("{")}), HS_RECORD_BAD);
     hs_record_clear(&record);
     hs_jwks_clear(&jwks);
     hs_jwks_clear(&empty);

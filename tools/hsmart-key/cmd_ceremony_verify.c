@@ -2,24 +2,26 @@
 #include <string.h>
 
 #include "err.h"
-#include "file.h"
 #include "fingerprint_view.h"
 #include "json.h"
+#include "jwks_fetch.h"
 #include "record_verify.h"
 #include "report.h"
 #include "verbs.h"
 
-#define JWKS_MAX_LEN (1U << 20)
-
 struct verify_options {
     struct cli_common common;
-    const char *jwks, *previous, *trust;
+    const char *jwks, *previous, *trust, *ca_file, *ca_directory;
     bool show;
 };
 
 static const struct cli_option verify_only_options[] = {
-    {"jwks", 0, "FILE", CLI_TEXT, offsetof(struct verify_options, jwks),
+    {"jwks", 0, "FILE|URL", CLI_TEXT, offsetof(struct verify_options, jwks),
      "a JWK Set, as published, that should have every key of the record", 0, 0},
+    {"ca-file", 0, "FILE", CLI_TEXT, offsetof(struct verify_options, ca_file),
+     "for a URL: further CA certificates, PEM, beside the system's", 0, 0},
+    {"ca-directory", 0, "DIR", CLI_TEXT, offsetof(struct verify_options, ca_directory),
+     "for a URL: hashed directory instead of the system's", 0, 0},
     {"previous", 0, "RECORD", CLI_TEXT, offsetof(struct verify_options, previous),
      "the record of the ceremony before, to which this one should be chained", 0, 0},
     {"trust", 0, "KID", CLI_TEXT, offsetof(struct verify_options, trust),
@@ -34,7 +36,7 @@ static const char *const verdict_words[] = {"ok", "FAIL", "-"};
 static const char *const verdict_names[] = {"good", "bad", "not looked at"};
 
 static void
-put_text_verdict(void *arg, enum hs_verdict verdict, const char *check, const char *line)
+put_text_verdict(void *arg, enum hs_record_verdict verdict, const char *check, const char *line)
 {
     struct table *table = arg;
 
@@ -44,7 +46,7 @@ put_text_verdict(void *arg, enum hs_verdict verdict, const char *check, const ch
 }
 
 static void
-put_json_verdict(void *arg, enum hs_verdict verdict, const char *check, const char *line)
+put_json_verdict(void *arg, enum hs_record_verdict verdict, const char *check, const char *line)
 {
     struct hs_json_writer *writer = arg;
 
@@ -100,14 +102,18 @@ format_json(const struct verify_options *own, const struct hs_record *record,
 }
 
 static enum hsmart_code
-load_jwks(const char *from, struct hs_buf *out, hsmart_err *err)
+load_jwks(const struct verify_options *own, struct jwks_fetch *out_jwks, hsmart_err *err)
 {
-    enum hsmart_code code;
+    const struct hs_http_options network = {
+        .ca_file = own->ca_file, .ca_directory = own->ca_directory, .log = {.write = report_log}};
+    enum hsmart_code code = own->jwks != NULL ? jwks_fetch(own->jwks, &network, out_jwks, err) : HSMART_OK;
 
-    if (from == NULL)
-        return HSMART_OK;
-    code = hs_file_read(from, JWKS_MAX_LEN, out, err);
-    return code == HSMART_OK ? code : hs_err_wrap(err, code, "--jwks");
+    if (code != HSMART_OK)
+        return hs_err_wrap(err, code, "--jwks");
+    if (own->jwks != NULL && out_jwks->text.len == 0)
+        return hs_err_set(err, out_jwks->is_url ? HSMART_NETWORK_FAILED : HSMART_INPUT_MALFORMED, "--jwks: %s",
+                          out_jwks->served.failure_text != NULL ? out_jwks->served.failure_text : "it is empty");
+    return HSMART_OK;
 }
 
 /* Where the files may be that were written with the record: beside it. */
@@ -125,14 +131,17 @@ static enum hsmart_code
 verify(const struct verify_options *own, const char *path, const struct hs_record *record,
        const struct hs_record *previous, hsmart_err *err)
 {
-    struct hs_buf jwks = {.max_len = JWKS_MAX_LEN}, directory = {0}, answer = {.max_len = OUTPUT_MAX_LEN};
+    struct jwks_fetch jwks = {0};
+    struct hs_buf directory = {0}, answer = {.max_len = OUTPUT_MAX_LEN};
     size_t bad_count = 0;
-    enum hsmart_code code = load_jwks(own->jwks, &jwks, err);
+    enum hsmart_code code = load_jwks(own, &jwks, err);
 
     if (code == HSMART_OK)
         code = directory_of(path, &directory, err);
-    const struct hs_record_expectation expectation = {
-        .jwks = hs_span_buf(&jwks), .previous = previous, .trust = own->trust, .directory = hs_buf_text(&directory)};
+    const struct hs_record_expectation expectation = {.jwks = hs_span_buf(&jwks.text),
+                                                      .previous = previous,
+                                                      .trust = own->trust,
+                                                      .directory = hs_buf_text(&directory)};
     if (code == HSMART_OK)
         code = own->common.json ? format_json(own, record, &expectation, &answer, &bad_count, err)
                                 : format_text(own, record, &expectation, &answer, &bad_count, err);
@@ -143,7 +152,7 @@ verify(const struct verify_options *own, const char *path, const struct hs_recor
                           bad_count == 1 ? "" : "s");
         hs_err_hint(err, "do not rely on these keys before it is known why");
     }
-    hs_buf_clear(&jwks);
+    jwks_fetch_clear(&jwks);
     hs_buf_clear(&directory);
     hs_buf_clear(&answer);
     return code;
