@@ -15,6 +15,7 @@ token_request_clear(struct token_request *request)
     hs_buf_clear(&request->storage);
     hs_buf_clear(&request->basic_text);
     hs_buf_clear(&request->issuer);
+    hs_buf_clear(&request->alg);
     hs_buf_clear(&request->kid);
     hs_buf_clear(&request->jti);
     hs_buf_clear(&request->jwks);
@@ -112,7 +113,7 @@ copy_text(const hs_json_value *value, struct hs_buf *out, hsmart_err *err)
     return hs_buf_append(out, hs_json_string(value), err);
 }
 
-/* iss (else sub), kid and jti: nothing of it is trusted yet. */
+/* sub (else iss), alg, kid and jti: nothing of it is trusted yet. */
 static enum hsmart_code
 read_assertion(struct token_request *request, hsmart_err *err)
 {
@@ -123,6 +124,8 @@ read_assertion(struct token_request *request, hsmart_err *err)
         return HSMART_OK; /* the rules tell what is wrong with it */
     const hs_json_value *subject = hs_json_member(jws.payload.root, "sub");
     code = copy_text(subject != NULL ? subject : hs_json_member(jws.payload.root, "iss"), &request->issuer, err);
+    if (code == HSMART_OK)
+        code = copy_text(hs_json_member(jws.header.root, "alg"), &request->alg, err);
     if (code == HSMART_OK)
         code = copy_text(hs_json_member(jws.header.root, "kid"), &request->kid, err);
     if (code == HSMART_OK)

@@ -7,14 +7,14 @@
 
 /* A token request taken apart. Zero is valid and empty. */
 struct token_request {
-    struct fields form;              /* decoded */
-    struct hs_buf storage;           /* what `form` points into */
-    struct hs_span assertion, basic; /* empty: none */
-    struct hs_buf basic_text;        /* of the Authorization header, decoded */
-    struct client *client;           /* the one that it says it is; NULL: unknown */
-    struct hs_buf issuer, kid, jti;  /* of the assertion, not verified */
-    struct hs_buf jwks;              /* of the client */
-    hsmart_err jwks_err;             /* why there is none */
+    struct fields form;                  /* decoded */
+    struct hs_buf storage;               /* what `form` points into */
+    struct hs_span assertion, basic;     /* empty: none */
+    struct hs_buf basic_text;            /* of the Authorization header, decoded */
+    struct client *client;               /* the one that it says it is; NULL: unknown */
+    struct hs_buf issuer, alg, kid, jti; /* of the assertion, not verified */
+    struct hs_buf jwks;                  /* of the client */
+    hsmart_err jwks_err;                 /* why there is none */
     bool has_jwks, jwks_was_read;
     struct hs_report report;
     struct hs_buf target; /* for the report */

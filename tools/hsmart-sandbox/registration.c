@@ -189,12 +189,11 @@ check_grants(const hs_json_value *metadata, hsmart_err *err)
 
 /* The key set as JSON text again. */
 static enum hsmart_code
-take_jwks(const hs_json_value *metadata, struct hs_span body, struct hs_buf *out_jwks, hsmart_err *err)
+take_jwks(const hs_json_value *metadata, struct hs_buf *out_jwks, hsmart_err *err)
 {
     const hs_json_value *jwks = hs_json_member(metadata, "jwks");
     struct hs_json_writer writer = {.out = out_jwks};
 
-    (void)body;
     if (hs_json_type_of(jwks) == HS_JSON_ABSENT)
         return HSMART_OK;
     if (hs_json_type_of(jwks) != HS_JSON_OBJECT)
@@ -204,8 +203,7 @@ take_jwks(const hs_json_value *metadata, struct hs_span body, struct hs_buf *out
 }
 
 static enum hsmart_code
-read_metadata(const hs_json_value *metadata, struct hs_span body, struct client_wish *wish, struct hs_buf *jwks,
-              hsmart_err *err)
+read_metadata(const hs_json_value *metadata, struct client_wish *wish, struct hs_buf *jwks, hsmart_err *err)
 {
     enum hsmart_code code = take_method(metadata, &wish->method, err);
 
@@ -220,7 +218,7 @@ read_metadata(const hs_json_value *metadata, struct hs_span body, struct client_
     if (code == HSMART_OK)
         code = take_text(metadata, "token_endpoint_auth_signing_alg", &wish->signing_alg, err);
     if (code == HSMART_OK)
-        code = take_jwks(metadata, body, jwks, err);
+        code = take_jwks(metadata, jwks, err);
     wish->jwks = hs_span_buf(jwks);
     return code;
 }
@@ -312,7 +310,7 @@ serve_metadata(struct exchange *exchange, hsmart_err *err)
         code = hs_err_set(&reason, HSMART_INPUT_MALFORMED, "the body is %s, but must be an object",
                           hs_json_type_words(doc.root));
     if (code == HSMART_OK)
-        code = read_metadata(doc.root, exchange->request->body, &wish, &jwks, &reason);
+        code = read_metadata(doc.root, &wish, &jwks, &reason);
     if (code == HSMART_OK && wish.method != HS_AUTH_PRIVATE_KEY_JWT) {
         code = sandbox_random_text(CLIENT_SECRET_BYTES, &secret, &reason);
         wish.secret = hs_span_buf(&secret);
@@ -463,7 +461,7 @@ add_from_file(struct sandbox *sandbox, const hs_json_value *item, hsmart_err *er
     if (code == HSMART_OK)
         code = take_text(item, "jwks_uri", &wish.jwks_uri, err);
     if (code == HSMART_OK)
-        code = take_jwks(item, (struct hs_span){0}, &jwks, err);
+        code = take_jwks(item, &jwks, err);
     if (code == HSMART_OK && secret_file != NULL) {
         wish.method = HS_AUTH_SECRET_BASIC;
         code = hs_file_read_secret(secret_file, HS_SECRET_MAX, &secret, err);

@@ -378,6 +378,10 @@ decide_assertion(struct exchange *exchange, struct token_request *request, bool 
         return refuse_rule(exchange, "L14", "no client of this id is registered here", &request->report, err);
     if (request->client->method != HS_AUTH_PRIVATE_KEY_JWT)
         return refuse_client(exchange, &request->report, err, "this client is not registered for private_key_jwt");
+    /* token_endpoint_auth_signing_alg: OpenID Connect dynamic registration, section 2. */
+    if (request->client->signing_alg != NULL &&
+        !hs_span_equal_str(hs_span_buf(&request->alg), request->client->signing_alg))
+        return refuse_rule(exchange, "L04", "the client is registered for another algorithm", &request->report, err);
     if (!request->has_jwks)
         return refuse_rule(exchange, "L32", request->jwks_err.text, &request->report, err);
     if (!token_request_is_verified(request))
