@@ -8,7 +8,7 @@
 #include "err.h"
 #include "text.h"
 
-#define OPTIONS_MAX 48U
+#define OPTIONS_MAX 96U
 #define LONG_BASE 1000 /* values of long options; letters are below */
 
 /* All options of a verb, flat, as getopt_long wants them. */

@@ -169,23 +169,32 @@ open_signer(void *arg, const char *algs, hsmart_signer **out_signer, hsmart_err 
     return code;
 }
 
-/* A secret beside a key is the client's own wish; without both, the only key of a token is meant where no client is
- * named that could have one. */
+/* Whether there is a key to sign with. The only key of a token is meant where its module stands on the command line, or
+ * where nothing else says who the client is: it must not be taken for the key of a client that has none. */
+static bool
+has_key(const struct client_common *own, const struct client_target *target)
+{
+    const struct target *found = &target->target;
+
+    if (own->common.key_uri != NULL || found->key != NULL)
+        return true;
+    if (found->client != NULL)
+        return false;
+    return own->common.module != NULL || (found->token.module != NULL && target->options.registration_file == NULL);
+}
+
+/* A secret that an option names goes before a key of the configuration, and the other way round. */
 static void
 choose_means(const struct client_common *own, const struct hs_config_client *set, struct client_target *target)
 {
     hsmart_client_options *options = &target->options;
-    const struct target *found = &target->target;
     bool names_key = own->common.key_uri != NULL || own->common.key != NULL;
 
     options->secret_source = first_of(own->secret_source, names_key ? NULL : set->client_secret_source);
-    if (options->secret_source != NULL)
+    if (options->secret_source != NULL || !has_key(own, target))
         return;
-    if (names_key || found->key != NULL ||
-        (found->client == NULL && options->registration_file == NULL && found->token.module != NULL)) {
-        options->open_signer = open_signer;
-        options->signer_arg = target;
-    }
+    options->open_signer = open_signer;
+    options->signer_arg = target;
 }
 
 /* ---- The whole ---- */

@@ -5,9 +5,8 @@ int
 main(int argc, char **argv)
 {
     static const struct cli_verb *const verbs[] = {
-        &verb_discover,  &verb_token,           &verb_exec,       &verb_get,
-        &verb_assertion, &verb_check_assertion, &verb_check_jwks, &verb_check_request,
-        &verb_doctor,
+        &verb_discover,  &verb_register,        &verb_token,      &verb_exec,          &verb_get,
+        &verb_assertion, &verb_check_assertion, &verb_check_jwks, &verb_check_request, &verb_doctor,
     };
     static const char *const see_also[] = {"hsmart-key makes, lists and exports the keys.", NULL};
     static const struct cli_program program = {

@@ -11,6 +11,7 @@ extern const struct cli_verb verb_check_request;
 extern const struct cli_verb verb_discover;
 extern const struct cli_verb verb_exec;
 extern const struct cli_verb verb_get;
+extern const struct cli_verb verb_register;
 extern const struct cli_verb verb_token;
 extern const struct cli_verb verb_doctor;
 

@@ -1,6 +1,6 @@
 /* A SHA-256 for people: hex and words side by side, short enough for a narrow terminal. */
-#ifndef HSMART_KEY_FINGERPRINT_VIEW_H
-#define HSMART_KEY_FINGERPRINT_VIEW_H
+#ifndef TOOL_FINGERPRINT_VIEW_H
+#define TOOL_FINGERPRINT_VIEW_H
 
 #include "output.h"
 
