@@ -215,7 +215,7 @@ a_byte_more_or_less_is_found(void **state)
 
     (void)state;
     signed_record(NULL, "", 2, &text);
-    for (size_t i = 0; i <= text.len; i++) {
+    for (size_t i = 0; i <= text.len; i += i + 5 < text.len ? 5 : 1) { /* and every one at the end */
         hs_buf_clear(&changed);
         assert_int_equal(hs_buf_append(&changed, (struct hs_span){text.data, i}, NULL), 0);
         assert_int_equal(hs_buf_append_str(&changed, " ", NULL), 0);
