@@ -2,7 +2,8 @@
 add_executable(test_matrix ${CMAKE_CURRENT_SOURCE_DIR}/token/test_matrix.c)
 target_link_libraries(test_matrix PRIVATE hs_api PkgConfig::CMOCKA hs_warnings)
 foreach(token softhsm2 nss opencryptoki tpm2 p11kit-server p11kit-proxy spy)
-  hs_script_test(matrix ${token} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/token/matrix $<TARGET_FILE:test_matrix> ${token})
+  hs_script_test(matrix ${token} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/token/matrix $<TARGET_FILE:test_matrix> ${token}
+                                         RS384 ES384)
 endforeach()
 
 # Servers and devices that die, freeze and come back.
