@@ -33,7 +33,7 @@ typedef struct hsmart_family_key {
     hsmart_key *key; /* belongs to the family */
     enum hsmart_key_state state;
     const char *start_date, *end_date; /* "YYYY-MM-DD"; NULL: none. The end is the last day. */
-    int64_t changed_s;  /* when a date was last set, by the life-cycle file; 0: not known */
+    int64_t changed_s;                 /* when a date was last set, by the life-cycle file; 0: not known */
     bool dates_in_file;                /* the token keeps none for it; they are in the life-cycle file */
     /* What is known of its publication, by `hsmart_family_note_served`; 0: nothing. */
     int64_t served_since_s, served_until_s; /* seen without a gap, first and last */
@@ -91,6 +91,26 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_signer_new_family(hsmart_to
                                                                        const hsmart_family_options *family,
                                                                        const hsmart_signer_options *options,
                                                                        hsmart_signer **out_signer, hsmart_err *err);
+
+/* The keys of a JWK Set that somebody publishes, as far as they are RSA or EC keys. Strings belong to the list. */
+typedef struct hsmart_jwk_list {
+    struct hsmart_jwk_list_entry {
+        const char *kid; /* NULL: none */
+        const char *thumbprint;
+    } * keys;
+    size_t count;
+} hsmart_jwk_list;
+/* HSMART_INPUT_MALFORMED when `json` is no JWK Set. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_jwk_list_read(const char *json, hsmart_jwk_list **out_list,
+                                                                   hsmart_err *err);
+HSMART_API void hsmart_jwk_list_free(hsmart_jwk_list *list);
+
+/* `hsmart_key_destroy` destroys the private and the public object of a key pair, for ever, and looks that none is left.
+ * Certificates of the key stay. `*out_count` is how many objects there were; it may be NULL. On failure some may be
+ * gone and some not: the token's answer is told, or HSMART_POLICY_REFUSED when it says that it did and they are still
+ * there. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_key_destroy(const hsmart_key *key, size_t *out_count,
+                                                                 hsmart_err *err);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,8 @@
 #include <hsmart/lifecycle.h>
 
 #include "api_objects.h"
+#include "destroy.h"
+#include "err.h"
 #include "family.h"
 #include "family_signer.h"
 
@@ -86,4 +88,77 @@ hsmart_signer_new_family(hsmart_token *token, const hsmart_family_options *famil
     if (code == HSMART_OK)
         *out_signer = (hsmart_signer *)signer;
     return code;
+}
+
+enum hsmart_code
+hsmart_key_destroy(const hsmart_key *key, size_t *out_count, hsmart_err *err)
+{
+    const struct hs_token_key *own = hs_api_token_key(key);
+    size_t count = 0;
+    enum hsmart_code code =
+        hs_destroy_pair(own->token, hs_span_buf(&own->raw_label), hs_span_buf(&own->id), &count, err);
+
+    if (code != HSMART_OK)
+        return hs_err_wrap(err, code, "cannot destroy key \"%s\"", own->info.label);
+    if (out_count != NULL)
+        *out_count = count;
+    return HSMART_OK;
+}
+
+/* ---- A set that is published ---- */
+
+void
+hsmart_jwk_list_free(hsmart_jwk_list *list)
+{
+    for (size_t i = 0; list != NULL && i < list->count; i++) {
+        hs_string_free((char *)(uintptr_t)list->keys[i].kid);
+        hs_string_free((char *)(uintptr_t)list->keys[i].thumbprint);
+    }
+    if (list != NULL)
+        hs_free(list->keys);
+    hs_free(list);
+}
+
+static enum hsmart_code
+list_add(hsmart_jwk_list *list, const struct hs_jwk *jwk, hsmart_err *err)
+{
+    char *kid = NULL, *thumbprint = NULL;
+    enum hsmart_code code = hs_array_grow((void **)&list->keys, list->count, sizeof *list->keys, err);
+
+    if (code == HSMART_OK)
+        code = hs_strdup_or_null(jwk->kid, &kid, err);
+    if (code == HSMART_OK)
+        code = hs_strdup(jwk->thumbprint, &thumbprint, err);
+    if (code != HSMART_OK) {
+        hs_string_free(kid);
+        return code;
+    }
+    list->keys[list->count++] = (struct hsmart_jwk_list_entry){kid, thumbprint};
+    return HSMART_OK;
+}
+
+enum hsmart_code
+hsmart_jwk_list_read(const char *json, hsmart_jwk_list **out_list, hsmart_err *err)
+{
+    struct hs_json_doc doc = {0};
+    hsmart_jwk_list *list = hs_calloc(1, sizeof *list);
+    enum hsmart_code code = list != NULL ? hs_json_parse(hs_span_str(json), &doc, err) : hs_err_no_memory(err);
+    const hs_json_value *keys = code == HSMART_OK ? hs_json_member(doc.root, "keys") : NULL;
+
+    if (code == HSMART_OK && hs_json_type_of(keys) != HS_JSON_ARRAY)
+        code = hs_err_set(err, HSMART_INPUT_MALFORMED, "it is no JWK Set: it has no array \"keys\"");
+    for (size_t i = 0; i < hs_json_length(keys) && code == HSMART_OK; i++) {
+        struct hs_jwk jwk = {0};
+        /* What is no key of ours, a server ignores too. */
+        if (hs_jwk_parse(hs_json_element(keys, i), &jwk, NULL) == HSMART_OK)
+            code = list_add(list, &jwk, err);
+        hs_jwk_clear(&jwk);
+    }
+    hs_json_doc_clear(&doc);
+    if (code != HSMART_OK) {
+        hsmart_jwk_list_free(list);
+        return code;
+    }
+    *out_list = list;
+    return HSMART_OK;
 }

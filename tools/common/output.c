@@ -97,6 +97,40 @@ text_put_padded(struct text *text, const char *words, size_t width)
     text_put(text, "%*s", taken < width ? (int)(width - taken) : 0, "");
 }
 
+/* What XML 1.0 takes in a double-quoted attribute: no control characters, and neither of the two noncharacters. */
+void
+text_put_xml(struct text *text, const char *words)
+{
+    static const struct {
+        const char *from, *to;
+    } escapes[] = {{"&", "&amp;"},   {"<", "&lt;"},         {">", "&gt;"},
+                   {"\"", "&quot;"}, {"\xef\xbf\xbe", "?"}, {"\xef\xbf\xbf", "?"}};
+
+    while (*words != 0) {
+        size_t plain_len = strcspn(words, "&<>\"\xef"), e = 0;
+        text_put(text, "%.*s", (int)plain_len, words);
+        words += plain_len;
+        if (*words == 0)
+            return;
+        while (e < HS_ARRAY_LEN(escapes) && strncmp(words, escapes[e].from, strlen(escapes[e].from)) != 0)
+            e++;
+        if (e < HS_ARRAY_LEN(escapes)) {
+            text_put(text, "%s", escapes[e].to);
+            words += strlen(escapes[e].from);
+        } else {
+            text_put(text, "%c", *words++);
+        }
+    }
+}
+
+void
+text_put_xml_attribute(struct text *text, const char *name, const char *value)
+{
+    text_put(text, " %s=\"", name);
+    text_put_xml(text, value);
+    text_put(text, "\"");
+}
+
 enum hsmart_code
 text_finish(const struct text *text, hsmart_err *err)
 {

@@ -26,6 +26,9 @@ void text_put(struct text *text, const char *format, ...) HSMART_PRINTF(2, 3);
 void text_put_safe(struct text *text, const char *words);
 /* The same, padded to `width` characters. */
 void text_put_padded(struct text *text, const char *words, size_t width);
+/* Puts words into XML 1.0, as text or in an attribute ` name="value"`. They have no control characters. */
+void text_put_xml(struct text *text, const char *words);
+void text_put_xml_attribute(struct text *text, const char *name, const char *value);
 HSMART_MUST_CHECK enum hsmart_code text_finish(const struct text *text, hsmart_err *err);
 
 /* A table for people: columns as wide as their widest cell, the last one open. */

@@ -16,6 +16,7 @@ extern const struct cli_verb verb_rotate;
 extern const struct cli_verb verb_activate;
 extern const struct cli_verb verb_retire;
 extern const struct cli_verb verb_revoke;
+extern const struct cli_verb verb_destroy;
 extern const struct cli_verb verb_ceremony_lint;
 extern const struct cli_verb verb_ceremony_rehearse;
 extern const struct cli_verb verb_ceremony_report;

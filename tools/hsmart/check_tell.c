@@ -223,40 +223,6 @@ check_format_json(const struct check_told *told, struct hs_buf *out, hsmart_err 
 
 /* ---- JUnit ---- */
 
-/* What XML 1.0 takes in a double-quoted attribute: no control characters, and neither of the two noncharacters. */
-static void
-put_xml(struct text *text, const char *words)
-{
-    static const struct {
-        const char *from, *to;
-    } escapes[] = {{"&", "&amp;"},   {"<", "&lt;"},         {">", "&gt;"},
-                   {"\"", "&quot;"}, {"\xef\xbf\xbe", "?"}, {"\xef\xbf\xbf", "?"}};
-
-    while (*words != 0) {
-        size_t plain_len = strcspn(words, "&<>\"\xef"), e = 0;
-        text_put(text, "%.*s", (int)plain_len, words);
-        words += plain_len;
-        if (*words == 0)
-            return;
-        while (e < HS_ARRAY_LEN(escapes) && strncmp(words, escapes[e].from, strlen(escapes[e].from)) != 0)
-            e++;
-        if (e < HS_ARRAY_LEN(escapes)) {
-            text_put(text, "%s", escapes[e].to);
-            words += strlen(escapes[e].from);
-        } else {
-            text_put(text, "%c", *words++);
-        }
-    }
-}
-
-static void
-put_xml_attribute(struct text *text, const char *name, const char *value)
-{
-    text_put(text, " %s=\"", name);
-    put_xml(text, value);
-    text_put(text, "\"");
-}
-
 /* The first finding is the message, all of them are the text: JUnit has one failure for a case. */
 static void
 put_xml_findings(struct text *text, const struct hs_report *report, const struct hs_rule_verdict *verdict)
@@ -269,19 +235,19 @@ put_xml_findings(struct text *text, const struct hs_report *report, const struct
         i++;
     text_put(text, "      <%s", element);
     if (is_error) {
-        put_xml_attribute(text, "type", verdict->rule->code);
-        put_xml_attribute(text, "message", report->findings[i].text);
+        text_put_xml_attribute(text, "type", verdict->rule->code);
+        text_put_xml_attribute(text, "message", report->findings[i].text);
     }
     text_put(text, ">");
     for (i = first; i < report->count && report->findings[i].rule == verdict->rule; i++) {
-        put_xml(text, report->findings[i].severity == HS_SEVERITY_ERROR ? "error: " : "warning: ");
-        put_xml(text, report->findings[i].text);
+        text_put_xml(text, report->findings[i].severity == HS_SEVERITY_ERROR ? "error: " : "warning: ");
+        text_put_xml(text, report->findings[i].text);
         text_put(text, "\n");
     }
-    put_xml(text, "cure: ");
-    put_xml(text, verdict->rule->cure);
-    put_xml(text, "\nsource: ");
-    put_xml(text, verdict->rule->source);
+    text_put_xml(text, "cure: ");
+    text_put_xml(text, verdict->rule->cure);
+    text_put_xml(text, "\nsource: ");
+    text_put_xml(text, verdict->rule->source);
     text_put(text, "</%s>\n", element);
 }
 
@@ -292,8 +258,8 @@ put_xml_case(struct text *text, const struct check_told *told, const struct hs_r
 
     (void)snprintf(name, sizeof name, "%s %s", verdict->rule->code, verdict->rule->good);
     text_put(text, "    <testcase");
-    put_xml_attribute(text, "classname", told->what);
-    put_xml_attribute(text, "name", name);
+    text_put_xml_attribute(text, "classname", told->what);
+    text_put_xml_attribute(text, "name", name);
     if (verdict->verdict == HS_VERDICT_OK) {
         text_put(text, "/>\n");
         return;
@@ -301,7 +267,7 @@ put_xml_case(struct text *text, const struct check_told *told, const struct hs_r
     text_put(text, ">\n");
     if (verdict->verdict == HS_VERDICT_SKIPPED) {
         text_put(text, "      <skipped");
-        put_xml_attribute(text, "message", verdict->reason);
+        text_put_xml_attribute(text, "message", verdict->reason);
         text_put(text, "/>\n");
     } else {
         put_xml_findings(text, told->report, verdict);
@@ -316,15 +282,15 @@ check_format_junit(const struct check_told *told, struct hs_buf *out, hsmart_err
     const struct hs_report *report = told->report;
 
     text_put(&text, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite");
-    put_xml_attribute(&text, "name", "hsmart check");
+    text_put_xml_attribute(&text, "name", "hsmart check");
     text_put(&text,
              " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\">\n    <properties>\n      <property "
              "name=\"input\"",
              report->verdict_count, hs_report_count(report, HS_VERDICT_ERROR),
              hs_report_count(report, HS_VERDICT_SKIPPED));
-    put_xml_attribute(&text, "value", told->name);
+    text_put_xml_attribute(&text, "value", told->name);
     text_put(&text, "/>\n      <property name=\"server\"");
-    put_xml_attribute(&text, "value", told->server != NULL ? told->server : "");
+    text_put_xml_attribute(&text, "value", told->server != NULL ? told->server : "");
     text_put(&text, "/>\n    </properties>\n");
     for (size_t v = 0; v < report->verdict_count; v++)
         put_xml_case(&text, told, &report->verdicts[v]);
