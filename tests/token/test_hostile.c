@@ -7,7 +7,11 @@
  *   HSMART_NOISE_SEED=N         which noise; 1 by default */
 #include "rows.h"
 
+#include <dirent.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "clock.h"
 #include "fault_token.h"
@@ -162,6 +166,47 @@ a_token_that_lies(void **state)
     must_be_well_again();
 }
 
+/* ---- What belongs to the process ---- */
+
+static unsigned
+mode_of_guard_file(void)
+{
+    struct stat status = {0};
+    char path[512];
+    unsigned mode = 0;
+    DIR *directory = opendir(fault.soft.state);
+
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        (void)snprintf(path, sizeof path, "%s/%s", fault.soft.state, entry->d_name);
+        if (entry->d_name[0] != '.' && stat(path, &status) == 0)
+            mode |= status.st_mode & 0777;
+    }
+    (void)closedir(directory);
+    return mode;
+}
+
+static void
+a_module_that_changes_umask_locale_and_signals(void **state)
+{
+    mode_t mask = umask(022);
+
+    (void)state;
+    fault_token_close(&fault);
+    fault_rules("C_Initialize * rude; C_Login * rude; C_SignInit * rude; C_Sign * rude");
+    hsmart_err err = {0};
+    if (fault_token_open(&fault, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    fault_token_must_sign(&fault);
+    fault_rules("C_Initialize * rude; C_Login * rude; C_SignInit 1-3 rude rv=0x30");
+    fault_token_must_sign(&fault);
+    assert_int_equal(mode_of_guard_file() & 077, 0); /* whatever the umask */
+    (void)umask(mask);
+    (void)setlocale(LC_ALL, "C");
+    (void)signal(SIGTERM, SIG_DFL);
+    must_be_well_again();
+}
+
 /* ---- Noise ---- */
 
 static const char *const functions[] = {
@@ -266,6 +311,7 @@ main(int argc, char **argv)
     ADD_ROWS(&rows, a_module_with_this_list, lists);
     ADD_TEST(&rows, a_module_without_the_function_makes_no_key);
     ADD_ROWS(&rows, a_token_that_lies, lies);
+    ADD_TEST(&rows, a_module_that_changes_umask_locale_and_signals);
     ADD_TEST(&rows, noise_in_everything_does_no_harm);
     return _cmocka_run_group_tests("hostile tokens", rows.tests, rows.count, make_token, remove_token);
 }

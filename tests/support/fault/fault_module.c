@@ -31,6 +31,7 @@
  *   length=N      C_Sign, with rv=0: a signature of this many bytes is said to be there
  *   noise         every output is random: counts and lengths of any size (never more is written than there is room
  *                 for), texts without an end, handles of nothing; and now and then any code
+ *   rude          changes what belongs to the whole process: umask, locale, signals, errno
  *   count=N       C_GetSlotList, C_GetMechanismList, C_FindObjects: this many are reported
  *   grow          C_GetSlotList: one more than there was room for, at each call
  *   lie=TYPE      C_GetAttributeValue: this attribute's length is reported as attrlen=N, and nothing is written
@@ -44,8 +45,11 @@
 #include "fault.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <locale.h>
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -85,6 +89,7 @@ enum action_bits {
     DO_LIE = 1 << 21,
     DO_SIGLEN = 1 << 22,
     DO_TEXTS = 1 << 23,
+    DO_RUDE = 1 << 24,
 };
 
 struct rule {
@@ -164,7 +169,8 @@ parse_action(const char *word, struct rule *rule)
     } flags[] = {{"crash", DO_CRASH}, {"logout", DO_LOGOUT},     {"closeall", DO_CLOSEALL},
                  {"flip", DO_FLIP},   {"zero", DO_ZERO},         {"short", DO_SHORT},
                  {"long", DO_LONG},   {"rawpoint", DO_RAWPOINT}, {"crashafter", DO_CRASH_AFTER},
-                 {"child", DO_IN_CHILD}, {"noise", DO_NOISE},    {"grow", DO_GROW}};
+                 {"child", DO_IN_CHILD}, {"noise", DO_NOISE},    {"grow", DO_GROW},
+                 {"rude", DO_RUDE}};
     const struct {
         const char *prefix;
         unsigned bit;
@@ -333,6 +339,19 @@ log_call(const char *function, unsigned long call, const struct plan *plan)
     (void)fclose(file);
 }
 
+/* As modules were seen to be: YubiHSM's changes the state of getopt, others print, or set what suits them. */
+static void
+be_rude(void)
+{
+    (void)umask(0);
+    (void)setlocale(LC_ALL, "de_DE.UTF-8");
+    (void)setlocale(LC_ALL, "");
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)signal(SIGTERM, SIG_IGN);
+    optind = 77;
+    errno = EDOM;
+}
+
 static struct plan
 plan_call(const char *function)
 {
@@ -382,6 +401,8 @@ plan_call(const char *function)
     }
     if (plan.actions & DO_CRASH)
         abort();
+    if (plan.actions & DO_RUDE)
+        be_rude();
     return plan;
 }
 
