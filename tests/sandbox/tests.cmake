@@ -1,6 +1,6 @@
 # hsmart-sandbox over its sockets, with clients that are not ours, and its endpoints without sockets.
 if(TARGET tool_hsmart-sandbox)
-  foreach(script protocol hostile key-sets faults families inferno other-clients check-over-http)
+  foreach(script protocol options hostile key-sets faults families inferno other-clients check-over-http)
     hs_script_test(sandbox ${script} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sandbox/${script})
   endforeach()
 

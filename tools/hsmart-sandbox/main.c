@@ -356,10 +356,10 @@ announce(const struct run *run, hsmart_err *err)
     code = hs_json_writer_finish(&writer, err);
     if (code == HSMART_OK)
         code = hs_buf_append_str(&line, "\n", err);
-    if (code == HSMART_OK)
-        code = output_write(NULL, 0, hs_span_buf(&line), err);
     if (code == HSMART_OK && run->options->ready_file != NULL)
         code = output_write(run->options->ready_file, 0644, hs_span_buf(&line), err);
+    if (code == HSMART_OK)
+        code = output_write(NULL, 0, hs_span_buf(&line), err);
     hs_buf_clear(&line);
     return code;
 }
