@@ -25,7 +25,7 @@ static const struct cli_option discover_options[] = {
     {"config", 0, "FILE", CLI_TEXT, offsetof(struct cli_common, config), "the configuration file", 0, 0},
     {"token-pin", 0, "URL", CLI_TEXT, CLIENT(token_pin), "the origin or URL that the token endpoint must have", 0, 0},
     {"auth", 0, "METHOD", CLI_TEXT, CLIENT(auth),
-     "warn about what speaks against private_key_jwt, client_secret_basic or client_secret_post", 0, 0},
+     "warn about what speaks against private_key_jwt (default), client_secret_basic or client_secret_post", 0, 0},
     {"raw", 0, NULL, CLI_FLAG, OWN(raw), "print the document as it was received", 0, 0},
     {"cached", 0, NULL, CLI_FLAG, OWN(cached), "take what was read before while it may be kept; default: read anew", 0,
      0},
@@ -197,6 +197,15 @@ choose_base(const struct cli_call *call, const struct client_target *target, con
     return HSMART_OK;
 }
 
+/* The client's own way to authenticate, as far as it is known without opening anything; else SMART's. */
+static enum hsmart_auth
+auth_of(const hsmart_client_options *options)
+{
+    if (options->auth != HSMART_AUTH_DEFAULT)
+        return options->auth;
+    return options->secret_source != NULL ? HSMART_AUTH_SECRET_BASIC : HSMART_AUTH_PRIVATE_KEY_JWT;
+}
+
 static enum hsmart_code
 resolve(const struct cli_call *call, const struct discover_options *own, struct client_target *target, hsmart_err *err)
 {
@@ -227,7 +236,7 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         goto out;
     const hsmart_discovery_options how = {
         .token_pin = target.options.token_pin,
-        .auth = target.options.auth,
+        .auth = auth_of(&target.options),
         .use_cache = own->cached,
         .cache_directory = target.options.cache_directory,
     };
