@@ -1,4 +1,4 @@
-# Benchmarks: built by the target "bench" only, run by tests/bench/run. Nothing here is a test: machines are noisy.
+# Benchmarks: built by the target "bench" only, run by tests/bench/run. They are no tests: machines are noisy.
 pkg_check_modules(BENCH_LIBP11 QUIET IMPORTED_TARGET libp11)
 add_custom_target(bench)
 
@@ -28,3 +28,8 @@ hs_bench(request)
 target_link_libraries(bench_request PRIVATE ${CURL_LINK_LIBRARIES})
 target_include_directories(bench_request PRIVATE ${CURL_INCLUDE_DIRS})
 hs_bench(request_hsmart LINK hs_smart)
+
+# The one thing here that is a test: what docs/scaling.md says is what the simulation gives. It has no part that is compiled.
+if(NOT HSMART_SANITIZE)
+  hs_script_test(bench scaling COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/bench/simulate_renewals.py --check)
+endif()
