@@ -3,6 +3,7 @@ if(TARGET tool_hsmart-sandbox)
   foreach(script protocol options hostile key-sets faults families inferno other-clients check-over-http)
     hs_script_test(sandbox ${script} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sandbox/${script})
   endforeach()
+  set_tests_properties(sandbox.check-over-http PROPERTIES TIMEOUT 600) # two thousand commands
 
   file(GLOB endpoints CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/hsmart-sandbox/*.c)
   list(FILTER endpoints EXCLUDE REGEX "/(main|front|tls_identity)\\.c$")
