@@ -1,5 +1,5 @@
-/* The checks: the first byte chooses between a JWKS and an assertion, which is held against the JWKS on its second
- * line. Whatever comes in, a report comes out. */
+/* The checks: the first byte chooses between a JWKS, a token request and an assertion, which is held against the JWKS on
+ * its second line. Whatever comes in, a report comes out. */
 #include "check.h"
 #include "fuzz.h"
 
@@ -23,6 +23,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct hs_span rest = {data + 1, len - 1};
     if (data[0] == 'k') {
         FUZZ_REQUIRE(hs_check_jwks(rest, NULL, &report, NULL) == HSMART_OK);
+    } else if (data[0] == 'r') {
+        const struct hs_request_expectation expectation = {.token_url = "https://ehr.example/oauth2/token",
+                                                           .assertion = {.now_s = 1700000000}};
+        struct hs_request request = {0};
+        FUZZ_REQUIRE(hs_request_parse(rest, &request, NULL) == HSMART_OK);
+        FUZZ_REQUIRE(hs_check_request(&request, &expectation, &report, NULL) == HSMART_OK);
+        hs_request_clear(&request);
     } else {
         char *assertion = fuzz_take_line(&rest, '\n');
         const struct hs_assertion_expectation expectation = {.jwks = rest,

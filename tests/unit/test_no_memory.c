@@ -6,6 +6,7 @@
 
 #include "assertion.h"
 #include "base64url.h"
+#include "check.h"
 #include "err.h"
 #include "jws.h"
 #include "software_signer.h"
@@ -138,6 +139,42 @@ format_pem(hsmart_err *err)
     return code;
 }
 
+static enum hsmart_code
+check_set(hsmart_err *err)
+{
+    struct hs_report report = {0};
+    static const char set[] =
+        "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAA\",\"y\":\"=\",\"x5c\":[\"AAAA\"]}]}";
+    enum hsmart_code code = hs_check_jwks(span(set), NULL, &report, err);
+
+    assert_int_equal(report.verdicts != NULL, code == HSMART_OK);
+    hs_report_clear(&report);
+    return code;
+}
+
+/* An assertion is in it, so that its rules are applied, too. */
+static enum hsmart_code
+check_request(hsmart_err *err)
+{
+    static const char raw[] =
+        "POST /token HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\n\r\ngrant_type=x&scope=a%20b&"
+        "client_assertion=eyJhbGciOiJFUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJhIiwic3ViIjoiYSJ9.AQID&client_id=a";
+    static const struct hs_request_expectation expectation = {
+        .token_url = "https://a.example/token",
+        .assertion = {.jwks = {(const uint8_t *)"{\"keys\":[{\"kid\":\"k\"}]}", 21}, .now_s = 1700000000}};
+    struct hs_request request = {0};
+    struct hs_report report = {0};
+    enum hsmart_code code = hs_request_parse(span(raw), &request, err);
+
+    assert_int_equal(request.headers != NULL, code == HSMART_OK);
+    if (code == HSMART_OK)
+        code = hs_check_request(&request, &expectation, &report, err);
+    assert_int_equal(report.verdicts != NULL, code == HSMART_OK);
+    hs_report_clear(&report);
+    hs_request_clear(&request);
+    return code;
+}
+
 static struct operation {
     const char *name;
     enum hsmart_code (*run)(hsmart_err *err);
@@ -148,6 +185,8 @@ static struct operation {
     {"reading a JWK", parse_jwk, 10},
     {"reading a JWS", parse_jws, 5},
     {"verifying", verify, 0},
+    {"checking a key set", check_set, 20},
+    {"checking a token request", check_request, 40},
     {"making a set", make_set, 15},
     {"writing PEM", format_pem, 1},
 };

@@ -18,6 +18,7 @@ struct check_options {
     const char *server, *junit, *ca_file, *ca_directory;
     const char *jwks, *audience, *client_id, *jku, *type, *seen, *token_url;
     struct cli_number now_s, skew_s;
+    bool by_value;
 };
 
 #define OWN(member) offsetof(struct check_options, member)
@@ -35,6 +36,7 @@ static const struct cli_group check_group = CLI_GROUP("Check", check_options);
 
 static const struct cli_option assertion_options[] = {
     {"jwks", 0, "FILE|URL", CLI_TEXT, OWN(jwks), "the registered key set, to verify the signature", 0, 0},
+    {"by-value", 0, NULL, CLI_FLAG, OWN(by_value), "the keys were registered by value, not by URL", 0, 0},
     {"aud", 0, "URL", CLI_TEXT, OWN(audience), "the token endpoint it is for", 0, 0},
     {"client-id", 0, "ID", CLI_TEXT, OWN(client_id), "the registered client id", 0, 0},
     {"jku", 0, "URL", CLI_TEXT, OWN(jku), "the registered JWKS URL; default: that of --jwks", 0, 0},
@@ -152,6 +154,7 @@ load_basis(const struct check_options *own, struct basis *out_basis, hsmart_err 
     code = find_server(own, &expectation->server, err);
     if (code == HSMART_OK)
         code = load_jwks(own, out_basis, err);
+    expectation->handover = own->by_value ? HS_HANDOVER_VALUE : expectation->handover;
     expectation->audience = own->audience;
     expectation->client_id = own->client_id;
     expectation->jku = own->jku != NULL ? own->jku : expectation->jku;
