@@ -6,7 +6,7 @@ if(TARGET tool_hsmart AND TARGET tool_hsmart-key)
   hs_script_test(e2e ceremony COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony)
   hs_script_test(e2e ceremony-report COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony-report)
   hs_script_test(e2e ceremony-interrupted COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony-interrupted
-                 $<TARGET_FILE:hsmart_kill_at> $<TARGET_FILE:hsmart_fault>)
+                 $<TARGET_FILE:hsmart_kill_at> $<TARGET_FILE:hsmart_fault> $<IF:$<BOOL:${HSMART_SANITIZE}>,4,1>)
   hs_script_test(e2e audit COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/audit)
   hs_script_test(e2e rotation COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/rotation)
   hs_script_test(e2e certificates COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/certificates)
