@@ -238,6 +238,24 @@ template_put_names(struct template *template, const struct generation *generatio
     template_put(template, CKA_ID, generation->id, generation->id_len);
 }
 
+static bool
+has_dates(const struct generation *generation)
+{
+    return generation->spec->start_date != NULL || generation->spec->end_date != NULL;
+}
+
+/* On both halves: the public one's can be changed later. */
+static void
+template_put_dates(struct template *template, const struct generation *generation)
+{
+    if (generation->dropped & 1U << WISH_DATES)
+        return;
+    if (generation->spec->start_date != NULL)
+        template_put(template, CKA_START_DATE, &generation->start, sizeof generation->start);
+    if (generation->spec->end_date != NULL)
+        template_put(template, CKA_END_DATE, &generation->end, sizeof generation->end);
+}
+
 /* Size, exponent and curve belong into the public template only: with them in the private one AWS CloudHSM makes a key
  * that can do nothing. */
 static void
@@ -249,18 +267,13 @@ fill_public_template(const struct generation *generation, struct template *templ
     template_put_bool(template, CKA_VERIFY, true);
     template_put_bool(template, CKA_WRAP, false);
     template_put_names(template, generation);
+    template_put_dates(template, generation);
     if (generation->curve != NULL) {
         template_put(template, CKA_EC_PARAMS, generation->curve->oid_der.data, generation->curve->oid_der.len);
         return;
     }
     template_put(template, CKA_MODULUS_BITS, &generation->bits, sizeof generation->bits);
     template_put(template, CKA_PUBLIC_EXPONENT, exponent, sizeof exponent);
-}
-
-static bool
-has_dates(const struct generation *generation)
-{
-    return generation->spec->start_date != NULL || generation->spec->end_date != NULL;
 }
 
 static void
@@ -272,12 +285,7 @@ fill_private_template(const struct generation *generation, struct template *temp
                               hs_policy_rows[i].type == CKA_TOKEN ? !generation->manner.session_object
                                                                   : hs_policy_rows[i].wanted);
     template_put_names(template, generation);
-    if (has_dates(generation) && !(generation->dropped & 1U << WISH_DATES)) {
-        if (generation->spec->start_date != NULL)
-            template_put(template, CKA_START_DATE, &generation->start, sizeof generation->start);
-        if (generation->spec->end_date != NULL)
-            template_put(template, CKA_END_DATE, &generation->end, sizeof generation->end);
-    }
+    template_put_dates(template, generation);
     if (!(generation->dropped & 1U << WISH_ALLOWED_MECHANISMS))
         template_put(template, CKA_ALLOWED_MECHANISMS, generation->allowed,
                      generation->allowed_count * sizeof generation->allowed[0]);

@@ -562,6 +562,38 @@ the_attack_gets_what_the_token_is_known_to_give(void **state)
     hsmart_token_close(token);
 }
 
+/* On the token where it keeps them, else in the life-cycle file, and told. */
+static void
+dates_are_kept_somewhere(void **state)
+{
+    const struct kind *kind = *state;
+    const hsmart_family_options options = {.label = kind->label};
+    hsmart_family *family = NULL;
+    bool in_file = false;
+    hsmart_err err = {0};
+
+    skip_when_it_cannot(kind);
+    hsmart_token *token = open_token();
+    if (hsmart_family_read(token, &options, 0, &family, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(family->count, 1);
+    if (hsmart_family_set_dates(family, &family->keys[0], "2026-01-02", "2099-12-30", &in_file, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    hsmart_family_free(family);
+    hsmart_token_close(token);
+
+    token = open_token();
+    if (hsmart_family_read(token, &options, 1767225600, &family, &err) != HSMART_OK) /* 2026-01-01 */
+        fail_msg("%s", err.text);
+    assert_string_equal(family->keys[0].start_date, "2026-01-02");
+    assert_string_equal(family->keys[0].end_date, "2099-12-30");
+    assert_int_equal(family->keys[0].dates_in_file, in_file);
+    assert_int_equal(family->keys[0].state, HSMART_KEY_STAGED);
+    print_message("%s keeps dates %s\n", need("P11_NAME"), in_file ? "in the file" : "on the token");
+    hsmart_family_free(family);
+    hsmart_token_close(token);
+}
+
 /* Through libp11, in a child process that is alone on the token. */
 static void
 a_certificate_request_is_signed(void **state)
@@ -639,6 +671,7 @@ main(int argc, char **argv)
         {"it signs on when others log out", it_signs_on_when_others_log_out, true},
         {"a forked child is told, and the parent signs on", a_forked_child_is_told_and_the_parent_signs_on, true},
         {"another thumbprint is refused", another_thumbprint_is_refused, true},
+        {"dates are kept somewhere", dates_are_kept_somewhere, true},
         {"all keys are listed", all_keys_are_listed, false},
         {"a key that asks for the PIN each time signs", a_key_that_asks_for_the_pin_each_time_signs, false},
     };

@@ -81,3 +81,5 @@ if(TARGET tool_hsmart-key)
     hs_script_test(ceremony ${token} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/token/ceremony ${token})
   endforeach()
 endif()
+
+hs_cmocka_test(token family USES api smart keys test_support pkcs11 jose codec base)
