@@ -23,7 +23,7 @@
 #define CLIENT "a-client"
 #define JWKS_URL "https://client.example/jwks.json"
 #define KID "0d5f3f3e-6ad9-4c38-a1b6-0b8c6a1f9e11" /* some want a UUID */
-#define PAIRS_EVERY 12 /* of all pairs, each family gets every twelfth, its neighbour another twelfth */
+#define PAIRS_EVERY 20 /* of all pairs, each family gets every twentieth, its neighbour another twentieth */
 
 /* ---- Requests with something broken ---- */
 

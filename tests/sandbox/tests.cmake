@@ -1,6 +1,6 @@
 # hsmart-sandbox over its sockets, with clients that are not ours, and its endpoints without sockets.
 if(TARGET tool_hsmart-sandbox)
-  foreach(script protocol options hostile key-sets faults families inferno other-clients check-over-http)
+  foreach(script protocol options hostile key-sets faults families inferno other-clients check-over-http demo)
     hs_script_test(sandbox ${script} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sandbox/${script})
   endforeach()
   set_tests_properties(sandbox.check-over-http PROPERTIES TIMEOUT 600) # two thousand commands
