@@ -207,7 +207,7 @@ format_text(const struct doctor *doctor, struct hs_buf *out, hsmart_err *err)
         bool is_first = i == 0 || doctor->lines[i - 1].probe != line->probe;
         text_put_padded(&text, mark_of(line->verdict), mark_width);
         text_put(&text, "  ");
-        text_put_padded(&text, is_first ? line->probe->name : "", name_width);
+        text_put_padded(&text, is_first || line->verdict != DOCTOR_OK ? line->probe->name : "", name_width);
         text_put(&text, "  ");
         text_put_safe(&text, line->text);
         text_put(&text, "\n");

@@ -7,6 +7,8 @@
 #include "file.h"
 
 #define SECRET_MAX_LEN 1024U
+#define DOCTOR_ATTEMPTS 2U
+#define DOCTOR_WAIT_S 3U
 
 /* ---- The configuration ---- */
 
@@ -41,6 +43,18 @@ choose_only_client(struct doctor *doctor, hsmart_err *err)
     hs_buf_clear(&names);
     hs_buf_clear(&path);
     return code;
+}
+
+/* Whoever waits for an answer wants to know that there is none, not to wait for it: two tries, and no long
+ * Retry-After, unless told otherwise. */
+static void
+limit_patience(struct doctor *doctor)
+{
+    hsmart_network_options *network = &doctor->target.options.network;
+
+    if (network->max_attempts == 0)
+        network->max_attempts = DOCTOR_ATTEMPTS;
+    network->max_wait_s = DOCTOR_WAIT_S;
 }
 
 static enum hsmart_code
@@ -98,6 +112,7 @@ doctor_configuration(struct doctor *doctor)
         doctor_tell_error(doctor, DOCTOR_FAIL, &err);
         return;
     }
+    limit_patience(doctor);
     doctor->have |= DR_CLIENT;
     doctor->have |= options->open_signer != NULL ? DR_KEY_METHOD : 0U;
     doctor->have |= options->fhir_base != NULL ? DR_FHIR_BASE : 0U;
@@ -163,7 +178,7 @@ doctor_files(struct doctor *doctor)
     if (options->open_signer == NULL) {
         doctor->have |= options->secret_source != NULL || options->registration_file != NULL ? DR_CAN_AUTHENTICATE : 0U;
         if (options->secret_source == NULL && options->registration_file == NULL)
-            doctor_tell(doctor, DOCTOR_WARN, NULL, "there is none to look at");
+            doctor_tell(doctor, DOCTOR_SKIPPED, NULL, "not looked at: there is none");
     } else if (pin_source != NULL) {
         look_at_source(doctor, "PIN", pin_source);
     } else {

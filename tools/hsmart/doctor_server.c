@@ -47,6 +47,8 @@ doctor_discovery(struct doctor *doctor)
 
     network.log = NULL; /* its warnings are lines here */
     if (hsmart_discover(client->fhir_base, &options, &network, &doctor->discovery, &err) != HSMART_OK) {
+        if (err.code == HSMART_INVALID_ARGUMENT)
+            hs_err_hint(&err, "set fhir-base to the server's FHIR base, an absolute URL with https");
         doctor_tell_error(doctor, DOCTOR_FAIL, &err);
         return;
     }
