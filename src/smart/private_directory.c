@@ -240,7 +240,9 @@ out:
 void
 hs_private_directory_unlock(int lock)
 {
-    /* The file stays: one that is removed could be locked by two, each holding another inode of that name. */
+    /* The file stays: one that is removed could be locked by two, each holding another inode of that name. Unlocked in
+     * as many words: a process that was forked meanwhile has the descriptor, too, and would go on holding the lock. */
+    (void)flock(lock, LOCK_UN);
     (void)close(lock);
 }
 

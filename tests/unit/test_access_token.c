@@ -646,6 +646,32 @@ a_process_that_dies_leaves_no_lock(void **state)
 }
 
 static void
+a_process_forked_meanwhile_does_not_keep_the_lock(void **state)
+{
+    (void)state;
+    char directory[64];
+    int status = 0, lock = -1, again = -1;
+
+    make_directory(directory);
+    struct hs_access_token_cache *cache = open_cache(directory, IDENTITY);
+    assert_int_equal(hs_access_token_cache_lock(cache, 0, &lock, NULL), HSMART_OK);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) { /* with a copy of the descriptor */
+        (void)pause();
+        _exit(0);
+    }
+    hs_access_token_cache_unlock(lock);
+    enum hsmart_code code = hs_access_token_cache_lock(cache, 0, &again, NULL);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(code, HSMART_OK);
+    hs_access_token_cache_unlock(again);
+    hs_access_token_cache_free(cache);
+    remove_directory(directory);
+}
+
+static void
 one_that_is_being_renewed_elsewhere_is_used_meanwhile(void **state)
 {
     (void)state;
@@ -772,6 +798,7 @@ main(void)
     ADD_ROWS(&rows, a_hostile_file_is_only_a_cache, hostiles);
     ADD_TEST(&rows, processes_at_once_ask_once);
     ADD_TEST(&rows, a_process_that_dies_leaves_no_lock);
+    ADD_TEST(&rows, a_process_forked_meanwhile_does_not_keep_the_lock);
     ADD_TEST(&rows, one_that_is_being_renewed_elsewhere_is_used_meanwhile);
     ADD_ROWS(&rows, only_a_private_directory_is_used, places);
     ADD_TEST(&rows, the_runtime_directory_is_that_of_this_user);
