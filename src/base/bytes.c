@@ -1,9 +1,12 @@
 #define _GNU_SOURCE /* explicit_bzero, MADV_DONTDUMP */
 #include "bytes.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "err.h"
 
@@ -122,11 +125,18 @@ hs_buf_append_format(struct hs_buf *buf, hsmart_err *err, const char *format, ..
     va_list args;
     enum hsmart_code code;
 
+    size_t room = buf->capacity - buf->len;
     va_start(args, format);
-    int len = vsnprintf(NULL, 0, format, args);
+    int len = vsnprintf(room > 0 ? (char *)buf->data + buf->len : NULL, room, format, args);
     va_end(args);
+    if (room > 0 && (len < 0 || (size_t)len >= room))
+        buf->data[buf->len] = 0; /* nothing was appended yet */
     if (len < 0)
         return hs_err_set(err, HSMART_INTERNAL, "a text cannot be formatted");
+    if ((size_t)len < room) {
+        buf->len += (size_t)len;
+        return HSMART_OK;
+    }
     code = hs_buf_reserve(buf, buf->len + (size_t)len, err);
     if (code != HSMART_OK)
         return code;
@@ -222,18 +232,71 @@ hs_string_free(char *text)
     free(text);
 }
 
+/* ---- Secrets ---- */
+
+/* Most secrets live for a moment, one or two at a time, and to lock memory for each costs more than to send it. So
+ * there is one area that is locked once and stays until the process ends; a secret that finds no room there gets a
+ * mapping of its own. */
+#define SLOTS 16U
+static pthread_once_t slots_once = PTHREAD_ONCE_INIT;
+static uint8_t *slots;              /* NULL: not to be had */
+static _Atomic uint32_t slots_used; /* one bit each */
+static _Atomic pid_t slots_locked_by;
+
+/* Best effort: a small RLIMIT_MEMLOCK must not stop a service that works otherwise. */
+static uint8_t *
+map_locked(size_t len)
+{
+    uint8_t *data = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (data == MAP_FAILED)
+        return NULL;
+    (void)mlock(data, len);
+    (void)madvise(data, len, MADV_DONTDUMP);
+    return data;
+}
+
+static void
+map_slots(void)
+{
+    slots = map_locked(SLOTS * HS_SECRET_MAX);
+    slots_locked_by = getpid();
+}
+
+static uint8_t *
+take_slot(void)
+{
+    (void)pthread_once(&slots_once, map_slots);
+    if (slots == NULL)
+        return NULL;
+    if (atomic_exchange(&slots_locked_by, getpid()) != getpid()) /* a fork unlocks the child's memory */
+        (void)mlock(slots, SLOTS * HS_SECRET_MAX);
+    for (unsigned i = 0; i < SLOTS; i++)
+        if ((atomic_fetch_or(&slots_used, 1U << i) & 1U << i) == 0)
+            return slots + (size_t)i * HS_SECRET_MAX;
+    return NULL;
+}
+
+/* Its number; SLOTS for memory that is none. */
+static size_t
+slot_of(const uint8_t *data)
+{
+    size_t at = (size_t)((uintptr_t)data - (uintptr_t)slots);
+
+    return slots != NULL && at < (size_t)SLOTS * HS_SECRET_MAX ? at / HS_SECRET_MAX : SLOTS;
+}
+
 enum hsmart_code
 hs_secret_set(struct hs_secret *secret, struct hs_span value, hsmart_err *err)
 {
     if (value.len > HS_SECRET_MAX)
         return hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the secret is longer than %u bytes", HS_SECRET_MAX);
 
-    uint8_t *data = mmap(NULL, HS_SECRET_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED)
+    uint8_t *data = take_slot();
+    if (data == NULL)
+        data = map_locked(HS_SECRET_MAX);
+    if (data == NULL)
         return hs_err_no_memory(err);
-    /* Best effort: a small RLIMIT_MEMLOCK must not stop a service that works otherwise. */
-    (void)mlock(data, HS_SECRET_MAX);
-    (void)madvise(data, HS_SECRET_MAX, MADV_DONTDUMP);
     if (value.len > 0)
         memcpy(data, value.data, value.len);
     hs_secret_clear(secret);
@@ -245,9 +308,12 @@ hs_secret_set(struct hs_secret *secret, struct hs_span value, hsmart_err *err)
 void
 hs_secret_clear(struct hs_secret *secret)
 {
-    if (secret->data != NULL) {
-        hs_wipe(secret->data, HS_SECRET_MAX);
+    size_t slot = slot_of(secret->data);
+
+    hs_wipe(secret->data, secret->data != NULL ? HS_SECRET_MAX : 0);
+    if (slot < SLOTS)
+        (void)atomic_fetch_and(&slots_used, ~(1U << slot));
+    else if (secret->data != NULL)
         (void)munmap(secret->data, HS_SECRET_MAX);
-    }
     *secret = (struct hs_secret){0};
 }

@@ -17,7 +17,7 @@ struct reader {
     unsigned depth;
     size_t copied; /* how much of `text` is in `plain` */
     struct hs_buf *plain;
-    json_tokener *names; /* takes the escapes out of member names */
+    json_tokener *names; /* takes the escapes out of member names; NULL: no name had one yet */
     hsmart_err *err;
 };
 
@@ -222,14 +222,27 @@ read_word(struct reader *reader)
 
 /* ---- Objects and arrays ---- */
 
+/* The name by itself; json-c, which switches the locale for each text it parses, is asked about escapes only. */
+static json_object *
+unquote_name(struct reader *reader, struct hs_span quoted)
+{
+    if (memchr(quoted.data, '\\', quoted.len) == NULL)
+        return json_object_new_string_len((const char *)quoted.data + 1, (int)quoted.len - 2);
+    if (reader->names == NULL)
+        reader->names = json_tokener_new();
+    if (reader->names == NULL)
+        return NULL;
+    json_tokener_reset(reader->names);
+    return json_tokener_parse_ex(reader->names, (const char *)quoted.data, (int)quoted.len);
+}
+
 /* Refuses a name that the object has already. Names are compared without their escapes: "a" and "\u0061" are one. */
 static enum hsmart_code
 note_name(struct reader *reader, struct hs_span quoted, json_object *seen)
 {
     enum hsmart_code code = HSMART_OK;
+    json_object *name = unquote_name(reader, quoted);
 
-    json_tokener_reset(reader->names);
-    json_object *name = json_tokener_parse_ex(reader->names, (const char *)quoted.data, (int)quoted.len);
     if (name == NULL)
         return hs_err_no_memory(reader->err);
     const char *text = json_object_get_string(name);
@@ -363,11 +376,6 @@ hs_json_grammar_check(struct hs_span text, struct hs_buf *out_plain, hsmart_err 
     code = check_bytes(text, err);
     if (code != HSMART_OK)
         goto out;
-    reader.names = json_tokener_new();
-    if (reader.names == NULL) {
-        code = hs_err_no_memory(err);
-        goto out;
-    }
     code = read_value(&reader);
     if (code != HSMART_OK)
         goto out;

@@ -320,8 +320,12 @@ static enum hsmart_code
 add_header(struct hs_http_transfer *transfer, const char *name, const char *value, hsmart_err *err)
 {
     struct hs_buf line = {.max_len = 2 * HEADER_VALUE_MAX_LEN};
-    enum hsmart_code code = hs_buf_append_format(&line, err, "%s:%s%s", name, value[0] != 0 ? " " : "", value);
+    enum hsmart_code code = hs_buf_append_str(&line, name, err);
 
+    if (code == HSMART_OK)
+        code = hs_buf_append_str(&line, value[0] != 0 ? ": " : ":", err);
+    if (code == HSMART_OK)
+        code = hs_buf_append_str(&line, value, err);
     if (code == HSMART_OK) {
         struct curl_slist *longer = transfer->curl->slist_append(transfer->headers, hs_buf_text(&line));
         if (longer != NULL)

@@ -1,5 +1,11 @@
 #include "rows.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "err.h"
 
 static void
@@ -106,6 +112,23 @@ formatted_text_is_appended(void **state)
     assert_int_equal(hs_buf_append_str(&buf, "a=", NULL), HSMART_OK);
     assert_int_equal(hs_buf_append_format(&buf, NULL, "%d, %s", 42, "b"), HSMART_OK);
     assert_string_equal(hs_buf_text(&buf), "a=42, b");
+    assert_int_equal(hs_buf_append_format(&buf, NULL, "%300d", 7), HSMART_OK); /* more than there is room for */
+    assert_int_equal(buf.len, 307);
+    assert_int_equal(strlen(hs_buf_text(&buf)), 307);
+    assert_memory_equal(hs_buf_text(&buf), "a=42, b ", 8);
+    hs_buf_clear(&buf);
+}
+
+static void
+formatted_text_that_is_too_long_leaves_the_buffer_as_it_was(void **state)
+{
+    (void)state;
+    struct hs_buf buf = {.max_len = 70};
+
+    assert_int_equal(hs_buf_append_str(&buf, "kept", NULL), HSMART_OK);
+    assert_int_equal(hs_buf_append_format(&buf, NULL, "%100d", 7), HSMART_INPUT_MALFORMED);
+    assert_string_equal(hs_buf_text(&buf), "kept");
+    assert_int_equal(buf.len, 4);
     hs_buf_clear(&buf);
 }
 
@@ -194,6 +217,81 @@ a_secret_is_replaced_and_bounded(void **state)
     hs_secret_clear(&secret);
 }
 
+#define MANY 40 /* more than there are places for */
+
+static void
+many_secrets_are_apart_and_wiped_when_they_go(void **state)
+{
+    (void)state;
+    struct hs_secret secrets[MANY] = {0};
+    char text[16];
+
+    for (int round = 0; round < 2; round++) { /* the second finds the places of the first */
+        for (int i = 0; i < MANY; i++) {
+            (void)snprintf(text, sizeof text, "secret %d.%d", round, i);
+            assert_int_equal(hs_secret_set(&secrets[i], hs_span_str(text), NULL), HSMART_OK);
+            for (size_t at = secrets[i].len; at < HS_SECRET_MAX; at++)
+                assert_int_equal(secrets[i].data[at], 0);
+        }
+        for (int i = 0; i < MANY; i++) {
+            (void)snprintf(text, sizeof text, "secret %d.%d", round, i);
+            assert_true(hs_span_equal_str((struct hs_span){secrets[i].data, secrets[i].len}, text));
+            hs_secret_clear(&secrets[i]);
+        }
+    }
+}
+
+/* Whether the memory at `data` has a flag in /proc/self/smaps: "lo" locked, "dd" left out of core dumps. */
+static bool
+has_flag(const uint8_t *data, const char *flag)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[1024];
+    bool inside = false, found = false;
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t from = 0, to = 0;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+            inside = (uintptr_t)data >= from && (uintptr_t)data < to;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            found = strstr(line, flag) != NULL;
+    }
+    (void)fclose(maps);
+    return found;
+}
+
+static bool
+is_guarded(void)
+{
+    struct hs_secret secrets[MANY] = {0};
+    struct rlimit limit = {0};
+    bool guarded = getrlimit(RLIMIT_MEMLOCK, &limit) == 0;
+    bool may_lock = guarded && limit.rlim_cur >= MANY * 4096UL;
+
+    for (int i = 0; i < MANY; i++)
+        guarded = guarded && hs_secret_set(&secrets[i], hs_span_str("x"), NULL) == HSMART_OK &&
+                  has_flag(secrets[i].data, " dd") && (!may_lock || has_flag(secrets[i].data, " lo"));
+    for (int i = 0; i < MANY; i++)
+        hs_secret_clear(&secrets[i]);
+    return guarded;
+}
+
+static void
+secrets_are_locked_and_not_dumped_after_a_fork_too(void **state)
+{
+    (void)state;
+    int status = 0;
+
+    assert_true(is_guarded());
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(is_guarded() ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int
 main(void)
 {
@@ -206,10 +304,13 @@ main(void)
     ADD_TEST(&rows, a_buffer_does_not_grow_beyond_its_limit);
     ADD_TEST(&rows, reserved_room_keeps_the_data_where_it_is);
     ADD_TEST(&rows, formatted_text_is_appended);
+    ADD_TEST(&rows, formatted_text_that_is_too_long_leaves_the_buffer_as_it_was);
     ADD_TEST(&rows, a_move_leaves_the_source_empty_and_drops_what_was_there);
     ADD_TEST(&rows, taken_text_belongs_to_the_caller);
     ADD_TEST(&rows, an_array_grows_by_doubling_and_keeps_its_items);
     ADD_TEST(&rows, copies_are_separate_and_null_stays_null);
     ADD_TEST(&rows, a_secret_is_replaced_and_bounded);
+    ADD_TEST(&rows, many_secrets_are_apart_and_wiped_when_they_go);
+    ADD_TEST(&rows, secrets_are_locked_and_not_dumped_after_a_fork_too);
     return rows_run("bytes", &rows);
 }
