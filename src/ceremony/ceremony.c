@@ -1,6 +1,8 @@
 #include "ceremony.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ceremony_state.h"
@@ -81,6 +83,21 @@ load_plan(struct ceremony *ceremony, hsmart_err *err)
     return code;
 }
 
+/* Found now, and not when the people have confirmed everything. */
+static enum hsmart_code
+check_can_be_made(const struct ceremony *ceremony, hsmart_err *err)
+{
+    if (mkdir(ceremony->partial, 0700) == 0) {
+        (void)rmdir(ceremony->partial);
+        return HSMART_OK;
+    }
+    if (errno == EEXIST)
+        return HSMART_OK;
+    (void)hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot make the directory \"%s\"", ceremony->partial);
+    hs_err_hint(err, "the directory above it has to be there, and this user must be allowed to write in it");
+    return HSMART_OUTPUT_FAILED;
+}
+
 /* A ceremony cannot be repeated until it is known what the one before left. */
 static enum hsmart_code
 check_directory(struct ceremony *ceremony, hsmart_err *err)
@@ -109,7 +126,7 @@ check_directory(struct ceremony *ceremony, hsmart_err *err)
     if (!interrupted && ceremony->options->resume)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "there is no interrupted ceremony in \"%s\"",
                           ceremony->partial);
-    return HSMART_OK;
+    return check_can_be_made(ceremony, err);
 }
 
 /* It died between its last two steps: the directory is there, and the journal still, too. */

@@ -5,8 +5,12 @@ if(TARGET tool_hsmart AND TARGET tool_hsmart-key)
   endforeach()
   hs_script_test(e2e ceremony COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony)
   hs_script_test(e2e ceremony-report COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony-report)
+  set(every 1) # step at which it is killed
+  if(HSMART_SANITIZE)
+    set(every 4)
+  endif()
   hs_script_test(e2e ceremony-interrupted COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony-interrupted
-                 $<TARGET_FILE:hsmart_kill_at> $<TARGET_FILE:hsmart_fault> $<IF:$<BOOL:${HSMART_SANITIZE}>,4,1>)
+                 $<TARGET_FILE:hsmart_kill_at> $<TARGET_FILE:hsmart_fault> ${every})
   hs_script_test(e2e audit COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/audit)
   hs_script_test(e2e rotation COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/rotation)
   hs_script_test(e2e certificates COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/certificates)
