@@ -95,13 +95,22 @@ put_refusers(struct text *text, const struct hs_rule *rule, int indent)
         text_put(text, "\n");
 }
 
-static void
-put_answer(struct text *text, const struct check_told *told, const struct hs_finding *finding, int indent)
+/* NULL where nothing is known of it. */
+static const struct hs_enforcement *
+known_answer(const struct check_told *told, const struct hs_finding *finding)
 {
     const struct hs_enforcement *known =
         told->server != NULL ? hs_enforcement_of(finding->rule->code, told->server) : NULL;
 
-    if (known == NULL || known->status == 0 || finding->severity != HS_SEVERITY_ERROR)
+    return known != NULL && known->status != 0 && finding->severity == HS_SEVERITY_ERROR ? known : NULL;
+}
+
+static void
+put_answer(struct text *text, const struct check_told *told, const struct hs_finding *finding, int indent)
+{
+    const struct hs_enforcement *known = known_answer(told, finding);
+
+    if (known == NULL)
         return;
     text_put(text, "%*s%s answers: %d%s%s%s%s%s\n", indent, "", told->server, known->status,
              known->error != NULL ? " " : "", known->error != NULL ? known->error : "",
@@ -182,9 +191,27 @@ put_json_refusers(struct hs_json_writer *writer, const struct hs_rule *rule)
     hs_json_end_array(writer);
 }
 
+/* What the server that was named answers, where that is known. */
 static void
-put_json_findings(struct hs_json_writer *writer, const struct hs_report *report)
+put_json_answer(struct hs_json_writer *writer, const struct check_told *told, const struct hs_finding *finding)
 {
+    const struct hs_enforcement *known = known_answer(told, finding);
+
+    if (known == NULL)
+        return;
+    hs_json_name(writer, "answer");
+    hs_json_begin_object(writer);
+    hs_json_member_integer(writer, "status", known->status);
+    hs_json_member_text(writer, "error", known->error);
+    hs_json_member_text(writer, "error_description", known->description);
+    hs_json_end_object(writer);
+}
+
+static void
+put_json_findings(struct hs_json_writer *writer, const struct check_told *told)
+{
+    const struct hs_report *report = told->report;
+
     hs_json_name(writer, "findings");
     hs_json_begin_array(writer);
     for (size_t i = 0; i < report->count; i++) {
@@ -197,6 +224,7 @@ put_json_findings(struct hs_json_writer *writer, const struct hs_report *report)
         hs_json_member_text(writer, "cure", finding->rule->cure);
         hs_json_member_text(writer, "source", finding->rule->source);
         put_json_refusers(writer, finding->rule);
+        put_json_answer(writer, told, finding);
         hs_json_end_object(writer);
     }
     hs_json_end_array(writer);
@@ -214,7 +242,7 @@ check_format_json(const struct check_told *told, struct hs_buf *out, hsmart_err 
     hs_json_member_text(&writer, "verdict", report->error_count > 0 ? "errors" : "ok");
     hs_json_member_integer(&writer, "errors", (int64_t)report->error_count);
     hs_json_member_integer(&writer, "warnings", (int64_t)report->warning_count);
-    put_json_findings(&writer, report);
+    put_json_findings(&writer, told);
     put_json_rules(&writer, report);
     hs_json_end_object(&writer);
     enum hsmart_code code = hs_json_writer_finish(&writer, err);
