@@ -123,11 +123,11 @@ join_files(const char *const *files, size_t count, struct hs_buf *bundle, hsmart
 }
 
 static enum hsmart_code
-find_files(const char *asked_for, struct hs_http_trust *trust, hsmart_err *err)
+find_files(const char *asked_for, bool instead_of_system, struct hs_http_trust *trust, hsmart_err *err)
 {
     const char *files[2] = {0};
     size_t count = 0;
-    const char *system = from_environment("SSL_CERT_FILE");
+    const char *system = instead_of_system ? NULL : from_environment("SSL_CERT_FILE");
     enum hsmart_code code = HSMART_OK;
 
     if (system == NULL && trust->directory == NULL)
@@ -155,7 +155,7 @@ hs_http_trust_find(const char *ca_file, const char *ca_directory, struct hs_http
     code = find_directory(ca_directory, &trust, err);
     if (code != HSMART_OK)
         goto out;
-    code = find_files(ca_file, &trust, err);
+    code = find_files(ca_file, ca_directory != NULL, &trust, err);
     if (code != HSMART_OK)
         goto out;
     *out_trust = trust;

@@ -202,6 +202,7 @@ static struct trust {
     {"a file beside SSL_CERT_DIR", "stranger.pem", NULL, NULL, "ca", true, true},
     {"a file beside SSL_CERT_FILE", "stranger.pem", NULL, "root.pem", NULL, true, true},
     {"a directory instead of SSL_CERT_DIR", NULL, "ca", NULL, "empty", true, false},
+    {"a directory instead of SSL_CERT_FILE", NULL, "ca", "stranger.pem", NULL, true, false},
     {"an empty SSL_CERT_DIR trusts nobody", NULL, NULL, NULL, "empty", false, false},
 };
 
