@@ -24,6 +24,7 @@ except ImportError as missing:
     sys.exit(77)
 
 BIN = os.environ.get("HSMART_BIN", "build/ci-gcc/bin")
+SOURCE = pathlib.Path(os.environ.get("HSMART_SOURCE", "."))
 PROGRAM = os.path.join(BIN, "hsmart-sandbox")
 URN = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 START_S = 30  # sanitizers on a machine that is busy
@@ -217,3 +218,63 @@ class Sandbox:
         answer = self.ask(key.assertion(client_id, self.token_url), scope)
         assert answer.status == 200, answer
         return answer.json["access_token"]
+
+
+# ---- Our own client ----
+
+class OwnClient:
+    """hsmart on a SoftHSM2 token of its own with an RSA and an EC key; the clients "rsa" and "ec" of its configuration are for
+    this sandbox."""
+
+    def __init__(self, box):
+        self.box = box
+        if shutil.which("softhsm2-util") is None:
+            print("needs SoftHSM2 (package softhsm2)")
+            sys.exit(77)
+
+    def __enter__(self):
+        self.work = tempfile.mkdtemp(prefix="own-client-")
+        made = subprocess.run([SOURCE / "softhsm-config/make-token", os.path.join(self.work, "token"), "own-client"],
+                              capture_output=True, text=True, check=True)
+        exports = dict(line.removeprefix("export ").split("=", 1) for line in made.stdout.splitlines())
+        self.environment = os.environ | {name: value.strip("'\"") for name, value in exports.items()}
+        directory = os.path.dirname(self.environment["SOFTHSM2_CONF"])
+        self.config = os.path.join(directory, "hsmart.conf")
+        self.environment["XDG_STATE_HOME"] = self.environment["HOME"] = self.work
+        with open(self.config, "a", encoding="utf-8") as file:
+            for name in "rsa", "ec":
+                file.write(f"""
+key "{name}" {{
+    token = "dev"
+    uri   = "pkcs11:object={name}"
+}}
+client "{name}" {{
+    fhir-base         = "{self.box.ready["fhir_base"]}"
+    ca-file           = "{self.box.ca}"
+    key               = "{name}"
+    scope             = "system/Patient.rs system/Observation.rs"
+    registration-file = "{directory}/{name}.json"
+    cache-directory   = "{directory}/cache"
+}}
+""")
+        self.must("hsmart-key", "token", "init", "--label", "own-client", "--so-pin-source", f"file:{directory}/so-pin")
+        for label, alg in ("rsa", "RS384"), ("ec", "ES384"):
+            self.must("hsmart-key", "generate", "--alg", alg, "--label", label)
+        return self
+
+    def __exit__(self, *exception):
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def run(self, program, *arguments):
+        return subprocess.run([os.path.join(BIN, program), *arguments, "--config", self.config], capture_output=True, text=True,
+                              env=self.environment, stdin=subprocess.DEVNULL, timeout=120, check=False)
+
+    def must(self, program, *arguments):
+        done = self.run(program, *arguments)
+        assert done.returncode == 0, (program, arguments, done.stderr)
+
+    def hsmart(self, *arguments):
+        return self.run("hsmart", *arguments)
+
+    def register(self, name):
+        self.must("hsmart", "register", "--client", name)

@@ -290,8 +290,8 @@ put_scope(const struct exchange *exchange, struct hs_json_writer *writer, const 
 }
 
 static enum hsmart_code
-answer_granted(struct exchange *exchange, struct hs_span access_token, const char *scope, unsigned life_s,
-               hsmart_err *err)
+answer_granted(struct exchange *exchange, const struct hs_report *report, struct hs_span access_token,
+               const char *scope, unsigned life_s, hsmart_err *err)
 {
     const char *type = fault_of(&exchange->faults, "type");
     struct hs_json_writer writer;
@@ -310,6 +310,8 @@ answer_granted(struct exchange *exchange, struct hs_span access_token, const cha
     put_scope(exchange, &writer, scope);
     if (fault_of(&exchange->faults, "refresh-token") != NULL)
         hs_json_member_text(&writer, "refresh_token", "which-no-backend-client-should-use");
+    if (exchange->sandbox->settings->strict && report->count > 0)
+        put_findings(&writer, report); /* warnings; clients ignore members that they do not know */
     hs_json_end_object(&writer);
     return hs_json_writer_finish(&writer, err);
 }
@@ -354,7 +356,7 @@ grant(struct exchange *exchange, const struct token_request *request, hsmart_err
     if (code == HSMART_OK)
         code = issue(exchange->sandbox, client, hs_buf_text(&scope), life_s, &access_token, err);
     if (code == HSMART_OK)
-        code = answer_granted(exchange, hs_span_buf(&access_token), hs_buf_text(&scope), life_s, err);
+        code = answer_granted(exchange, &request->report, hs_span_buf(&access_token), hs_buf_text(&scope), life_s, err);
     answer_note(&exchange->answer, "client \"%.*s\" is granted \"%s\" for %u s%s", CLIENT_SHOWN_MAX, client->id,
                 hs_buf_text(&scope), life_s, request->jwks_was_read ? ", its JWKS was read" : "");
 out:
