@@ -328,12 +328,46 @@ demand_parameters(struct hs_check *check, const struct request_view *view)
                         check->server->title);
 }
 
+/* Whether the two halves could be form-encoded: nothing but what the encoding leaves, and its own signs. */
+static bool
+may_be_form_encoded(struct hs_span text)
+{
+    size_t colons = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        bool stays = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        colons += c == ':' ? 1 : 0;
+        if (!stays && (c == 0 || strchr("-._*~%+:", c) == NULL))
+            return false;
+    }
+    return colons == 1;
+}
+
+/* RFC 6749 section 2.3.1 has id and secret form-encoded first, and some families compare them as they are. Nothing of
+ * the secret is shown. */
+static void
+demand_basic_form(struct hs_check *check, const struct request_view *view)
+{
+    struct hs_span text = hs_span_buf(&view->basic);
+
+    if (text.len == 0 || (check->server->auth_methods & HS_AUTH_SECRET_BASIC) == 0)
+        return;
+    if (check->server->basic == HS_BASIC_RAW && memchr(text.data, '%', text.len) != NULL)
+        hs_check_warn(check, "id or secret in the Basic header look form-encoded, but %s compares them as they are",
+                      check->server->title);
+    if (check->server->basic == HS_BASIC_FORM_ENCODED && !may_be_form_encoded(text))
+        hs_check_warn(check, "id or secret in the Basic header are not form-encoded, which %s may expect (RFC 6749)",
+                      check->server->title);
+}
+
 static void
 r13_server(struct hs_check *check, const struct request_view *view)
 {
     demand_method(check, view);
     demand_scope(check, view);
     demand_parameters(check, view);
+    demand_basic_form(check, view);
 }
 
 /* ---- All of them ---- */
