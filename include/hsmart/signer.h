@@ -14,8 +14,9 @@ typedef struct hsmart_signer hsmart_signer;
 
 typedef struct hsmart_signer_options {
     const char *alg;           /* NULL: the key's default (`alg` of hsmart_key_info: RS384 for RSA, ES384 for P-384) */
-    const char *server_algs;   /* which a server takes, best first, separated by spaces: without `alg`, the first that
-                                  the key can do is used; NULL, or none of them: the key's default */
+    const char *server_algs;   /* which a server takes, best first, separated by spaces: without `alg`, the key's
+                                  default (as in its JWK) where it is among them, else the first that the key can
+                                  do; NULL, or none that it can do: the key's default */
     const char *kid;           /* not empty; NULL: the RFC 7638 thumbprint */
     const char *thumbprint;    /* the key must have this RFC 7638 thumbprint; NULL: not compared */
     bool allow_extractable;    /* sign although the token would give this key away */

@@ -242,8 +242,8 @@ check_expected(const struct hs_token_key *key, const hsmart_signer_options *opti
 {
     if (options->thumbprint == NULL || strcmp(options->thumbprint, key->jwk.thumbprint) == 0)
         return HSMART_OK;
-    return hs_err_set(err, HSMART_KEY_MISMATCH, "its thumbprint is \"%s\", but \"%s\" is expected",
-                      key->jwk.thumbprint, options->thumbprint);
+    return hs_err_set(err, HSMART_KEY_MISMATCH, "its thumbprint is \"%s\", but \"%s\" is expected", key->jwk.thumbprint,
+                      options->thumbprint);
 }
 
 static enum hsmart_code
@@ -260,8 +260,10 @@ check_stays_on_token(const struct hs_token_key *key, const hsmart_signer_options
     }
     (void)hs_err_set(err, HSMART_POLICY_REFUSED,
                      "the token would give it away (CKA_EXTRACTABLE true or CKA_SENSITIVE false)");
-    hs_err_hint(err, "make a key that stays with `hsmart-key generate`, or accept the risk for this key by name: "
-                     "--allow-extractable \"%s\"", key->info.label);
+    hs_err_hint(err,
+                "make a key that stays with `hsmart-key generate`, or accept the risk for this key by name: "
+                "--allow-extractable \"%s\"",
+                key->info.label);
     return HSMART_POLICY_REFUSED;
 }
 
@@ -314,22 +316,47 @@ signer_build(const struct hs_token_key *key, const struct hs_alg *alg, const cha
     return HSMART_OK;
 }
 
-/* What is asked for, else the first that the server likes and the key can do, else the key's default: whoever asked the
- * server then tells that it does not fit. */
+static bool
+has_word(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = words; (at = strstr(at, word)) != NULL; at += len)
+        if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == 0))
+            return true;
+    return false;
+}
+
+/* The first of the server's that the key can do. */
 static enum hsmart_code
-choose_alg(const struct hs_token_key *key, const hsmart_signer_options *options, const struct hs_alg **out_alg,
-           hsmart_err *err)
+choose_of_server(const struct hs_token_key *key, const char *server_algs, const struct hs_alg **out_alg)
 {
     char name[ALG_NAME_ROOM];
 
-    for (const char *rest = options->alg == NULL ? options->server_algs : NULL; rest != NULL && *rest != 0;) {
+    for (const char *rest = server_algs; *rest != 0;) {
         size_t len = strcspn(rest, " ");
         (void)snprintf(name, sizeof name, "%.*s", (int)len, rest);
         if (hs_token_key_choose_alg(key, name, out_alg, NULL) == HSMART_OK)
             return HSMART_OK;
         rest += len + strspn(rest + len, " ");
     }
-    return hs_token_key_choose_alg(key, options->alg, out_alg, err);
+    return HSMART_TOKEN_INCAPABLE;
+}
+
+/* What is asked for. Else the key's default where the server takes it, since the published JWK and the registration say
+ * that one (RFC 7517 section 4.4); else one of the server's; else the default all the same: whoever asked the server
+ * then tells that it does not fit. */
+static enum hsmart_code
+choose_alg(const struct hs_token_key *key, const hsmart_signer_options *options, const struct hs_alg **out_alg,
+           hsmart_err *err)
+{
+    enum hsmart_code code = hs_token_key_choose_alg(key, options->alg, out_alg, err);
+
+    if (code != HSMART_OK || options->alg != NULL || options->server_algs == NULL ||
+        has_word(options->server_algs, (*out_alg)->name))
+        return code;
+    (void)choose_of_server(key, options->server_algs, out_alg);
+    return HSMART_OK;
 }
 
 enum hsmart_code

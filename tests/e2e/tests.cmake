@@ -1,6 +1,6 @@
 # The tools as their users run them, each script on tokens of its own.
 if(TARGET tool_hsmart AND TARGET tool_hsmart-key)
-  foreach(script command-line main-job bad-input call-log man-pages completion check doctor readme operations server-rows)
+  foreach(script command-line main-job bad-input call-log man-pages completion check doctor readme operations server-rows server-answers real-server)
     hs_script_test(e2e ${script} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/${script})
   endforeach()
   hs_script_test(e2e ceremony COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony)

@@ -779,7 +779,10 @@ static struct choice {
     const char *alg, *server_algs;
     const char *header; /* how the assertion begins */
 } choices[] = {
-    {"the first that the key can do", true, NULL, "ES384 RS256 RS384", "eyJhbGciOiJSUzI1NiI" /* {"alg":"RS256" */},
+    {"the one in the key's JWK, where the server takes it", true, NULL, "RS256 PS384 RS384",
+     "eyJhbGciOiJSUzM4NCI" /* {"alg":"RS384" */},
+    {"else the first that the key can do", true, NULL, "ES384 RS256 RS512", "eyJhbGciOiJSUzI1NiI" /* RS256 */},
+    {"a name that the default is the end of", true, NULL, "XRS384 RS256", "eyJhbGciOiJSUzI1NiI" /* RS256 */},
     {"the only one", true, NULL, "RS384", "eyJhbGciOiJSUzM4NCI" /* RS384 */},
     {"names that are none", false, NULL, "none  a-name-that-is-much-too-long HS256 ES384",
      "eyJhbGciOiJFUzM4NCI" /* ES384 */},
