@@ -38,6 +38,12 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code
 hsmart_certificate_make(const hsmart_token_options *token, const char *key_uri, const hsmart_signer_options *signer,
                         const hsmart_certificate_options *options, char **out_pem, hsmart_err *err);
 
+/* `hsmart_certificate_import` puts an issued certificate (PEM or DER, `len` bytes) beside its key on the token, with
+ * the key's label and id. HSMART_KEY_MISMATCH when it is for another key, HSMART_KEY_EXISTS when it is there already,
+ * HSMART_INPUT_MALFORMED when it is no certificate; otherwise the token's answer. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_certificate_import(const hsmart_key *key, const void *certificate,
+                                                                        size_t len, hsmart_err *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -66,6 +66,7 @@ HSMART_API void hsmart_key_list_free(hsmart_key_list *list);
 typedef struct hsmart_jwk_options {
     const char *kid;
     const char *alg; /* must fit the key and be one it can be used for: "RS384", "ES384", … */
+    bool certificate; /* with the certificate that the token has beside the key, if any: x5c and x5t#S256 */
 } hsmart_jwk_options;
 
 /* `hsmart_key_jwk` sets `*out_json` to the public JWK (RFC 7517), one line without a line end; `hsmart_key_pem`

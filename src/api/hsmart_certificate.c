@@ -3,8 +3,10 @@
 #include "api_objects.h"
 #include "clock.h"
 #include "err.h"
+#include "key_certificate.h"
 #include "p11_handover.h"
 #include "x509_child.h"
+#include "x509_read.h"
 
 #define DAYS_DEFAULT 365U
 
@@ -134,5 +136,24 @@ out:
     if (code != HSMART_OK)
         return hs_err_wrap(err, code, "cannot make the %s",
                            options->self_signed ? "certificate" : "certificate request");
+    return HSMART_OK;
+}
+
+enum hsmart_code
+hsmart_certificate_import(const hsmart_key *key, const void *certificate, size_t len, hsmart_err *err)
+{
+    const struct hs_token_key *own = hs_api_token_key(key);
+    struct hs_x509_parts parts = {0};
+    enum hsmart_code code = hs_x509_read((struct hs_span){certificate, len}, &parts, err);
+
+    if (code == HSMART_OK)
+        code =
+            hs_key_certificate_add(own,
+                                   &(struct hs_key_certificate){hs_span_buf(&parts.der), hs_span_buf(&parts.subject),
+                                                                hs_span_buf(&parts.issuer), hs_span_buf(&parts.serial)},
+                                   err);
+    hs_x509_parts_clear(&parts);
+    if (code != HSMART_OK)
+        return hs_err_wrap(err, code, "cannot import a certificate for key \"%s\"", own->info.label);
     return HSMART_OK;
 }

@@ -3,6 +3,7 @@
 #include "api_objects.h"
 #include "err.h"
 #include "generate.h"
+#include "key_certificate.h"
 
 const hsmart_key_info *
 hsmart_key_get_info(const hsmart_key *key)
@@ -69,6 +70,22 @@ check_has_public(const struct hs_token_key *key, hsmart_err *err)
                       key->info.problem_text != NULL ? key->info.problem_text : "its public half is not known");
 }
 
+/* A token without a certificate for the key is no error: the JWK is complete without. */
+static enum hsmart_code
+add_with_certificate(struct hs_jwks *jwks, const struct hs_token_key *key, const char *kid, const struct hs_alg *alg,
+                     hsmart_err *err)
+{
+    struct hs_jwk jwk = {0};
+    enum hsmart_code code = hs_jwk_dup(&key->jwk, &jwk, err);
+
+    if (code == HSMART_OK)
+        code = hs_key_certificate_read(key, &jwk.certificate, err);
+    if (code == HSMART_OK)
+        code = hs_jwks_add(jwks, &jwk, kid, alg->name, err);
+    hs_jwk_clear(&jwk);
+    return code;
+}
+
 /* Adds the key to a set, under an algorithm that it can be used for. */
 static enum hsmart_code
 add_to(struct hs_jwks *jwks, const struct hs_token_key *key, const hsmart_jwk_options *options, hsmart_err *err)
@@ -84,7 +101,8 @@ add_to(struct hs_jwks *jwks, const struct hs_token_key *key, const hsmart_jwk_op
     code = hs_token_key_choose_alg(key, options->alg, &alg, err);
     if (code != HSMART_OK)
         return hs_err_wrap(err, code, "cannot write down key \"%s\"", key->info.label);
-    return hs_jwks_add(jwks, &key->jwk, options->kid, alg->name, err);
+    return options->certificate ? add_with_certificate(jwks, key, options->kid, alg, err)
+                                : hs_jwks_add(jwks, &key->jwk, options->kid, alg->name, err);
 }
 
 enum hsmart_code

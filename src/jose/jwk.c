@@ -8,6 +8,7 @@
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
 
 #include "base64url.h"
 #include "err.h"
@@ -32,6 +33,38 @@ put_bytes_member(struct hs_json_writer *writer, const char *name, const struct h
     hs_buf_clear(&text);
 }
 
+/* RFC 7517 sections 4.7 and 4.9: the certificate in plain base64, and its digest in base64url. */
+static void
+put_certificate(struct hs_json_writer *writer, const struct hs_buf *certificate)
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    struct hs_buf text = {.max_len = 2 * certificate->len + 8}, digest_text = {0};
+    enum hsmart_code code = hs_buf_resize(&text, (certificate->len + 2) / 3 * 4 + 1, &writer->err);
+
+    if (certificate->len == 0)
+        goto out;
+    if (code == HSMART_OK) {
+        int len = EVP_EncodeBlock(text.data, certificate->data, (int)certificate->len);
+        (void)SHA256(certificate->data, certificate->len, digest);
+        code = hs_buf_resize(&text, (size_t)len, &writer->err);
+    }
+    if (code == HSMART_OK)
+        code = hs_base64url_append(&digest_text, HS_SPAN_OF(digest), &writer->err);
+    if (code != HSMART_OK) {
+        if (writer->code == HSMART_OK)
+            writer->code = code;
+        goto out;
+    }
+    hs_json_name(writer, "x5c");
+    hs_json_begin_array(writer);
+    hs_json_put_span(writer, hs_span_buf(&text));
+    hs_json_end_array(writer);
+    hs_json_member_text(writer, "x5t#S256", hs_buf_text(&digest_text));
+out:
+    hs_buf_clear(&text);
+    hs_buf_clear(&digest_text);
+}
+
 void
 hs_jwk_put(struct hs_json_writer *writer, const struct hs_jwk *jwk, const char *kid, const char *alg)
 {
@@ -50,6 +83,7 @@ hs_jwk_put(struct hs_json_writer *writer, const struct hs_jwk *jwk, const char *
         put_bytes_member(writer, "x", &jwk->x);
         put_bytes_member(writer, "y", &jwk->y);
     }
+    put_certificate(writer, &jwk->certificate);
     hs_json_end_object(writer);
 }
 
@@ -304,8 +338,8 @@ hs_jwk_dup(const struct hs_jwk *jwk, struct hs_jwk *out_copy, hsmart_err *err)
 {
     enum hsmart_code code = HSMART_OK;
     struct hs_jwk copy = {.type = jwk->type, .curve = jwk->curve, .bits = jwk->bits};
-    const struct hs_buf *const bytes[] = {&jwk->n, &jwk->e, &jwk->x, &jwk->y};
-    struct hs_buf *const bytes_copies[] = {&copy.n, &copy.e, &copy.x, &copy.y};
+    const struct hs_buf *const bytes[] = {&jwk->n, &jwk->e, &jwk->x, &jwk->y, &jwk->certificate};
+    struct hs_buf *const bytes_copies[] = {&copy.n, &copy.e, &copy.x, &copy.y, &copy.certificate};
     const char *const texts[] = {jwk->kid, jwk->alg, jwk->use};
     char **const text_copies[] = {&copy.kid, &copy.alg, &copy.use};
 
@@ -337,6 +371,7 @@ hs_jwk_clear(struct hs_jwk *jwk)
     hs_buf_clear(&jwk->e);
     hs_buf_clear(&jwk->x);
     hs_buf_clear(&jwk->y);
+    hs_buf_clear(&jwk->certificate);
     hs_string_free(jwk->kid);
     hs_string_free(jwk->alg);
     hs_string_free(jwk->use);

@@ -20,7 +20,7 @@ struct export_options {
     const char *format, *out, *kid, *alg, *allow_extractable, *subject;
     struct cli_list key_uris, names;
     struct cli_number days;
-    bool all;
+    bool all, x5c;
 };
 
 static const struct cli_option export_only_options[] = {
@@ -36,6 +36,8 @@ static const struct cli_option export_only_options[] = {
     {"key", 0, "NAME", CLI_TEXT, offsetof(struct cli_common, key), "a key of the configuration file", 0, 0},
     {"all", 0, NULL, CLI_FLAG, offsetof(struct export_options, all),
      "every key of the token that can sign (jwks); what is left out is told", 0, 0},
+    {"x5c", 0, NULL, CLI_FLAG, offsetof(struct export_options, x5c),
+     "with the certificate that the token has beside the key: x5c and x5t#S256 (jwk, jwks)", 0, 0},
     {"allow-extractable", 0, "LABEL", CLI_TEXT, offsetof(struct export_options, allow_extractable),
      "export the key of this label although the token would give its private half away", 0, 0},
 };
@@ -254,6 +256,8 @@ check_words(const struct export_options *own, const struct format *format, hsmar
     if ((own->kid != NULL && !format->has_kid) || (own->alg != NULL && !format->has_kid && !format->is_certificate))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s has no place for --%s", format->name,
                           own->kid != NULL ? "kid" : "alg");
+    if (own->x5c && !format->has_kid)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s has no place for --x5c", format->name);
     if (!format->is_certificate && (own->subject != NULL || own->names.count > 0 || own->days.is_given))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s has no place for --%s", format->name,
                           own->subject != NULL     ? "subject"
@@ -328,7 +332,8 @@ export_keys(const struct export_options *own, const struct format *format, struc
             struct selection *selection, struct hs_buf *out, hsmart_err *err)
 {
     const hsmart_jwk_options options = {.kid = own->kid != NULL ? own->kid : target->signer.kid,
-                                        .alg = own->alg != NULL ? own->alg : target->signer.alg};
+                                        .alg = own->alg != NULL ? own->alg : target->signer.alg,
+                                        .certificate = own->x5c};
     enum hsmart_code code = target_open(target, err);
 
     if (code == HSMART_OK)

@@ -7,6 +7,7 @@ main(int argc, char **argv)
     static const struct cli_verb *const verbs[] = {
         &verb_token_list, &verb_token_init, &verb_token_unlock_guard, &verb_generate,
         &verb_list,       &verb_audit,      &verb_export,
+        &verb_import_certificate,
         &verb_publish,    &verb_rotate,     &verb_activate,          &verb_retire,
         &verb_revoke,     &verb_destroy,
         &verb_ceremony_lint, &verb_ceremony_rehearse, &verb_ceremony_run, &verb_ceremony_verify,

@@ -11,6 +11,7 @@ extern const struct cli_verb verb_generate;
 extern const struct cli_verb verb_list;
 extern const struct cli_verb verb_audit;
 extern const struct cli_verb verb_export;
+extern const struct cli_verb verb_import_certificate;
 extern const struct cli_verb verb_publish;
 extern const struct cli_verb verb_rotate;
 extern const struct cli_verb verb_activate;
