@@ -45,7 +45,8 @@ extern const size_t hs_jwk_private_member_count;
 /* Whether two keys are the same key, whatever their kid, alg and use. */
 bool hs_jwk_same_key(const struct hs_jwk *a, const struct hs_jwk *b);
 
-/* Writes the object: kty, kid, use, alg, then the key members, then x5c and x5t#S256 when there is a certificate; `kid` NULL: the thumbprint, `alg` NULL: the default. */
+/* Writes the object: kty, kid, use, alg, then the key members, then x5c and x5t#S256 when there is a certificate;
+ * `kid` NULL: the thumbprint, `alg` NULL: the default. */
 void hs_jwk_put(struct hs_json_writer *writer, const struct hs_jwk *jwk, const char *kid, const char *alg);
 /* SubjectPublicKeyInfo in PEM. */
 HSMART_MUST_CHECK enum hsmart_code hs_jwk_format_pem(const struct hs_jwk *jwk, struct hs_buf *out, hsmart_err *err);
