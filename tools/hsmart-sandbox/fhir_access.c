@@ -49,6 +49,13 @@ find_grant(struct exchange *exchange, struct hs_buf *out_scope, hsmart_err *err)
                                "the access token is not known here", err);
 }
 
+/* FHIR's names of resources are letters; what else stands there must not get into a header. */
+static bool
+is_type_name(const char *type)
+{
+    return type[strspn(type, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] == 0;
+}
+
 /* `*out_allowed` false: it was answered. */
 enum hsmart_code
 fhir_authorize(struct exchange *exchange, const char *type, char permission, bool *out_allowed, hsmart_err *err)
@@ -57,7 +64,10 @@ fhir_authorize(struct exchange *exchange, const char *type, char permission, boo
     enum hsmart_code code = find_grant(exchange, &scope, err);
 
     *out_allowed = code == HSMART_OK && scope.len > 0 && scope_allows(hs_buf_text(&scope), type, permission);
-    if (code == HSMART_OK && scope.len > 0 && !*out_allowed) {
+    if (code == HSMART_OK && scope.len > 0 && !is_type_name(type)) {
+        *out_allowed = false;
+        code = answer_outcome(exchange, 404, "not-found", err, "there is no such type");
+    } else if (code == HSMART_OK && scope.len > 0 && !*out_allowed) {
         code = answer_outcome(exchange, 403, "forbidden", err, "the scope \"%s\" does not allow to %s %s",
                               hs_buf_text(&scope), permission == 's' ? "search for" : "read", type);
         if (code == HSMART_OK)
