@@ -45,4 +45,9 @@ HSMART_MUST_CHECK enum hsmart_code hs_link_exchange(const struct hs_link *link, 
                                                     struct hs_http_response *out_response, hsmart_err *err);
 int64_t hs_link_now_s(const struct hs_link *link);
 
+/* Overwrites `secret`, as it is and form-encoded, wherever it stands in the body of an answer that is not a success: a
+ * server may repeat what it was sent, and its words go into messages. A short one is looked for as a word of its own.
+ */
+void hs_answer_hide(struct hs_http_response *response, struct hs_span secret);
+
 #endif

@@ -98,6 +98,8 @@ send_once(const struct hs_fhir *fhir, const char *url, const struct hs_fhir_opti
         .max_response_len = fhir->max_response_len != 0 ? fhir->max_response_len : HS_FHIR_RESPONSE_MAX_LEN,
     };
     code = hs_retry_request(&fhir->link->retry, fhir->link, "FHIR", &request, out_response, err);
+    if (code == HSMART_OK || code == HSMART_SERVER_BUSY)
+        hs_answer_hide(out_response, hs_span_buf(&access_token->value));
 out:
     hs_buf_clear(&authorization);
     return code;

@@ -316,6 +316,7 @@ post(const struct hs_registration_request *request, const char *content_type, co
         hs_err_hint(err, "the server may have registered the client all the same: look there before you try again");
     /* 200 as some servers do, 201 as RFC 7591 section 3.2.1 says. */
     if (code == HSMART_OK && out_response->status != 200 && out_response->status != 201) {
+        hs_answer_hide(out_response, hs_span_str(request->initial_access_token));
         hs_oauth_error_read(out_response, (enum hs_auth_method)0, &error);
         code = hs_oauth_error_tell(&error, NULL, &link->log, err);
     }

@@ -9,10 +9,14 @@
 #define CONTENT_TYPE "application/x-www-form-urlencoded"
 #define ACCEPT "application/json"
 
+#define BASIC "Basic "
+
 /* What is sent, made for one attempt. */
 struct draft {
     struct hs_buf form;
     struct hs_buf authorization; /* empty: no such header */
+    struct hs_buf assertion;     /* the proof by itself: this, or */
+    struct hs_secret secret;
 };
 
 static void
@@ -20,6 +24,8 @@ draft_clear(struct draft *draft)
 {
     hs_buf_clear(&draft->form);
     hs_buf_clear(&draft->authorization);
+    hs_buf_clear(&draft->assertion);
+    hs_secret_clear(&draft->secret);
 }
 
 static enum hsmart_code
@@ -53,17 +59,15 @@ static enum hsmart_code
 put_assertion(const struct hs_token_request *request, struct draft *draft, hsmart_err *err)
 {
     const struct hs_client_auth *auth = request->auth;
-    struct hs_buf assertion = {0};
-    enum hsmart_code code =
-        auth->assertions.make(auth->assertions.arg, auth->client_id, request->audience, request->algs, &assertion, err);
+    enum hsmart_code code = auth->assertions.make(auth->assertions.arg, auth->client_id, request->audience,
+                                                  request->algs, &draft->assertion, err);
 
     if (code == HSMART_OK)
         code = append_text(draft, "client_assertion_type", ASSERTION_TYPE, err);
     if (code == HSMART_OK)
-        code = hs_form_append(&draft->form, "client_assertion", hs_span_buf(&assertion), err);
+        code = hs_form_append(&draft->form, "client_assertion", hs_span_buf(&draft->assertion), err);
     if (code == HSMART_OK && auth->sends_client_id)
         code = append_text(draft, "client_id", auth->client_id, err);
-    hs_buf_clear(&assertion);
     return code;
 }
 
@@ -85,13 +89,12 @@ static enum hsmart_code
 put_secret(const struct hs_token_request *request, const struct hs_log *log, struct draft *draft, hsmart_err *err)
 {
     const struct hs_client_auth *auth = request->auth;
-    struct hs_secret secret = {0};
     struct hs_span value;
-    enum hsmart_code code = auth->secret.read(auth->secret.arg, &secret, err);
+    enum hsmart_code code = auth->secret.read(auth->secret.arg, &draft->secret, err);
 
     if (code != HSMART_OK)
         return hs_err_wrap(err, code, "cannot read the client secret");
-    value = (struct hs_span){secret.data, secret.len};
+    value = (struct hs_span){draft->secret.data, draft->secret.len};
     if (auth->method == HS_AUTH_SECRET_BASIC) {
         code = put_basic(auth, value, log, draft, err);
     } else {
@@ -99,8 +102,21 @@ put_secret(const struct hs_token_request *request, const struct hs_log *log, str
         if (code == HSMART_OK)
             code = hs_form_append(&draft->form, "client_secret", value, err);
     }
-    hs_secret_clear(&secret);
     return code;
+}
+
+/* In what the server answered. */
+static void
+hide_secrets(const struct hs_token_request *request, const struct draft *draft, struct hs_http_response *response)
+{
+    const char *authorization = hs_buf_text(&draft->authorization);
+    const size_t scheme_len = sizeof BASIC - 1;
+
+    if (draft->authorization.len > scheme_len)
+        hs_answer_hide(response, hs_span_str(authorization + scheme_len));
+    hs_answer_hide(response, hs_span_buf(&draft->assertion));
+    hs_answer_hide(response, (struct hs_span){draft->secret.data, draft->secret.len});
+    hs_answer_hide(response, hs_span_str(request->refresh_token));
 }
 
 /* ---- The request ---- */
@@ -129,6 +145,8 @@ hs_token_request_send(const struct hs_token_request *request, const struct hs_li
         .max_response_len = HS_TOKEN_RESPONSE_MAX_LEN,
     };
     code = hs_link_exchange(link, &http, out_response, err);
+    if (code == HSMART_OK)
+        hide_secrets(request, &draft, out_response);
 out:
     draft_clear(&draft);
     return code;

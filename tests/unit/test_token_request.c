@@ -134,6 +134,48 @@ any_answer_is_an_answer(void **state)
     fake_exchange_clear(&fake);
 }
 
+/* A server that repeats what it was sent, as debug pages do; its words end in messages. */
+static struct echo {
+    const char *name;
+    struct hs_client_auth auth;
+    const char *refresh_token;
+    int status;
+    const char *body, *kept;
+} echoes[] = {
+    {"a secret in the body", {HS_AUTH_SECRET_POST, "a", .secret = {read_secret, "hunter 2"}}, NULL, 401,
+     "no \"hunter 2\", client_secret=hunter+2!", "no \"********\", client_secret=********!"},
+    {"a secret in a header", {HS_AUTH_SECRET_BASIC, "a", .secret = {read_secret, "c!"}}, NULL, 400,
+     "Basic YTpjJTIx is c%21, c!", "Basic ******** is ****, **"},
+    {"a secret twice in a row", {HS_AUTH_SECRET_POST, "a", .secret = {read_secret, "0123456789abcdef"}}, NULL, 500,
+     "a0123456789abcdef0123456789abcdeff0123456789abcde", "a********************************f0123456789abcde"},
+    {"a secret that is a word", {HS_AUTH_SECRET_POST, "a", .secret = {read_secret, "client"}}, NULL, 401,
+     "{\"error\":\"invalid_client\",\"error_description\":\"no clients have client\"}",
+     "{\"error\":\"invalid_client\",\"error_description\":\"no clients have ******\"}"},
+    {"a refresh token", {HS_AUTH_PRIVATE_KEY_JWT, "c", .assertions = {make_assertion, NULL}}, "r/1", 400,
+     "r/1 and r%2F1 have expired", "*** and ***** have expired"},
+    {"an assertion", {HS_AUTH_PRIVATE_KEY_JWT, "c", .assertions = {make_assertion, NULL}}, NULL, 400,
+     "c.https://h/aud.RS384.1 is bad", "*********************** is bad"},
+    {"a granted request", {HS_AUTH_SECRET_POST, "a", .secret = {read_secret, "hunter2"}}, NULL, 200,
+     "{\"access_token\":\"hunter2\"}", "{\"access_token\":\"hunter2\"}"},
+};
+
+static void
+what_a_server_repeats_of_our_secrets_is_hidden(void **state)
+{
+    const struct echo *row = *state;
+    const struct fake_answer answers[] = {{.status = row->status, .body = row->body}};
+    struct fake_exchange fake = FAKE_EXCHANGE(answers);
+    struct hs_link link = fake_link(&fake);
+    struct hs_token_request request = {ENDPOINT, "https://h/aud", "RS384", "s", row->refresh_token, &row->auth};
+    struct hs_http_response response = {0};
+
+    assertions_made = 0;
+    assert_int_equal(hs_token_request_send(&request, &link, &response, NULL), HSMART_OK);
+    assert_string_equal(hs_buf_text(&response.body), row->kept);
+    hs_http_response_clear(&response);
+    fake_exchange_clear(&fake);
+}
+
 /* ---- Assertions on a signer ---- */
 
 struct lazy {
@@ -219,6 +261,7 @@ main(void)
 
     ADD_ROWS(&rows, a_request_has_exactly_this_form, wires);
     ADD_TEST(&rows, any_answer_is_an_answer);
+    ADD_ROWS(&rows, what_a_server_repeats_of_our_secrets_is_hidden, echoes);
     ADD_TEST(&rows, a_signer_is_opened_once_and_late_and_every_assertion_is_new);
     ADD_TEST(&rows, a_key_that_cannot_do_what_the_server_takes_never_signs);
     return rows_run("token_request", &rows);
