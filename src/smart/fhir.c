@@ -117,14 +117,13 @@ send_authorised(const struct hs_fhir *fhir, const char *url, const struct hs_fhi
         if (code == HSMART_OK)
             code = send_once(fhir, url, options, &access_token, out_response, err);
         bool refused = code == HSMART_OK && out_response->status == 401;
-        if (refused)
-            hs_access_token_reject(fhir->access_tokens, hs_span_buf(&access_token.value));
-        if (!refused || renewed) {
+        if (!refused || renewed) { /* a new one that is refused, too, is not too old: it is kept */
             *out_scope = access_token.scope;
             access_token.scope = NULL;
             hs_access_token_clear(&access_token);
             return code;
         }
+        hs_access_token_reject(fhir->access_tokens, hs_span_buf(&access_token.value));
         hs_log_detail(&fhir->link->log,
                       "the server does not accept the access token any more (401): getting a new one");
         hs_access_token_clear(&access_token);

@@ -224,6 +224,26 @@ a_read_ends_so(void **state)
     reader_close(&reader);
 }
 
+/* The second answer is not about the age of the access token: to give it up, too, would cost two token requests a read
+ * where a server has a fault, and many allow few. */
+static void
+a_server_that_accepts_none_costs_one_token_request_a_read(void **state)
+{
+    (void)state;
+    static const struct fake_answer answers[] = {{NULL, 0, 0, 401, NULL, "", 0}};
+    static struct reader reader;
+
+    reader_open(&reader, answers, HS_ARRAY_LEN(answers));
+    for (unsigned reads = 1; reads <= 3; reads++) {
+        struct hs_http_response response = {0};
+        assert_int_equal(hs_fhir_get(&reader.fhir, "Patient/1", NULL, &response, NULL), HSMART_SERVER_REFUSED);
+        assert_int_equal(reader.fake.request_count, 2 * reads);
+        assert_int_equal(issued, reads + 1);
+        hs_http_response_clear(&response);
+    }
+    reader_close(&reader);
+}
+
 static void
 nothing_is_sent_to_another_origin(void **state)
 {
@@ -325,6 +345,7 @@ main(void)
     ADD_ROWS(&rows, a_reference_leads_to_a_url, places);
     ADD_ROWS(&rows, a_next_page_is_found_or_refused, pages);
     ADD_ROWS(&rows, a_read_ends_so, readings);
+    ADD_TEST(&rows, a_server_that_accepts_none_costs_one_token_request_a_read);
     ADD_TEST(&rows, nothing_is_sent_to_another_origin);
     ADD_ROWS(&rows, a_walk_ends_so, walks);
     return rows_run("fhir", &rows);
