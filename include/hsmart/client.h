@@ -216,7 +216,9 @@ typedef struct hsmart_client_options {
 } hsmart_client_options;
 
 /* May be shared between threads: every call is safe beside every other, except `hsmart_client_free`. Threads, and
- * processes of one user, that need an access token at once make one request. */
+ * processes of one user, that need an access token at once make one request; `log` and `open_signer` are called while it
+ * is under way, and must not call the client. A child process may go on with it, on connections of its own, unless
+ * another thread was inside a call at the fork. */
 typedef struct hsmart_client hsmart_client;
 
 /* `hsmart_client_new` checks the options and makes a client; nothing is sent, no token touched. Returns HSMART_OK,
@@ -263,8 +265,8 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_client_renew_access_token(h
                                                                                hsmart_access_token **out_access_token,
                                                                                hsmart_err *err);
 HSMART_API void hsmart_access_token_free(hsmart_access_token *access_token);
-/* A server did not accept this access token (401): it is never handed out again, to no thread and to no process of this
- * user. `value` is its text. */
+/* A server did not accept this access token (401): this client does not hand it out again, and it leaves the cache, so
+ * that no other process of this user finds it there. `value` is its text. `hsmart_client_get` does it by itself. */
 HSMART_API void hsmart_client_reject_access_token(hsmart_client *client, const char *value);
 
 /* An answer to a FHIR read; freed with `hsmart_fhir_answer_free`. */

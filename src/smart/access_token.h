@@ -46,7 +46,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_access_token_get(struct hs_access_token_ke
 HSMART_MUST_CHECK enum hsmart_code hs_access_token_renew(struct hs_access_token_keeper *keeper,
                                                          struct hs_access_token *out_access_token, hsmart_err *err);
 
-/* A server did not accept this one (401): it is never handed out again, by no process. */
+/* A server did not accept this one (401): it is not handed out again, and is taken out of the cache. A process that has
+ * it in memory finds out by itself. */
 void hs_access_token_reject(struct hs_access_token_keeper *keeper, struct hs_span value);
 
 #endif

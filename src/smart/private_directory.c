@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -77,13 +78,27 @@ is_own_directory(const char *path)
            status.st_uid == geteuid();
 }
 
+/* A service may have several, with colons between them (systemd.exec(5)). */
+static const char *
+first_runtime_directory(char *room, size_t room_len)
+{
+    const char *several = getenv("RUNTIME_DIRECTORY");
+    size_t len = several != NULL ? strcspn(several, ":") : 0;
+
+    if (several == NULL || len >= room_len)
+        return NULL;
+    memcpy(room, several, len);
+    room[len] = 0;
+    return room;
+}
+
 static enum hsmart_code
 choose_path(struct hs_buf *out_path, hsmart_err *err)
 {
-    char run_user[64];
+    char run_user[64], service[PATH_MAX];
     const char *temporary = getenv("TMPDIR");
     (void)snprintf(run_user, sizeof run_user, "/run/user/%lu", (unsigned long)geteuid());
-    const char *parents[] = {getenv("XDG_RUNTIME_DIR"), getenv("RUNTIME_DIRECTORY"), run_user};
+    const char *parents[] = {getenv("XDG_RUNTIME_DIR"), first_runtime_directory(service, sizeof service), run_user};
 
     for (size_t i = 0; i < HS_ARRAY_LEN(parents); i++)
         if (is_own_directory(parents[i]))

@@ -76,7 +76,7 @@ hs_retry_judge(const struct hs_retry_policy *policy, struct hs_retry_state *stat
         return HS_RETRY_STOP;
     *out_wait_ms = back_off_ms(policy, state->attempts);
     if (retry_after_s * 1000 > (int64_t)*out_wait_ms)
-        *out_wait_ms = (unsigned)(retry_after_s * 1000);
+        *out_wait_ms = retry_after_s * 1000 < UINT32_MAX ? (unsigned)(retry_after_s * 1000) : UINT32_MAX;
     return HS_RETRY_AGAIN;
 }
 

@@ -758,7 +758,7 @@ static void
 the_runtime_directory_is_that_of_this_user(void **state)
 {
     (void)state;
-    char runtime[64], wanted[96], temporary[64];
+    char runtime[64], wanted[96], temporary[64], several[160];
     struct hs_private_directory directory = {.fd = -1};
 
     make_directory(runtime);
@@ -772,6 +772,12 @@ the_runtime_directory_is_that_of_this_user(void **state)
     /* A relative path in the environment is nobody's: another place is taken. */
     assert_int_equal(setenv("XDG_RUNTIME_DIR", "relative", 1), 0);
     assert_int_equal(setenv("RUNTIME_DIRECTORY", runtime, 1), 0);
+    assert_int_equal(hs_private_directory_open(NULL, &directory, NULL), HSMART_OK);
+    assert_string_equal(directory.path, wanted);
+    hs_private_directory_close(&directory);
+    /* systemd writes several with colons between them. */
+    (void)snprintf(several, sizeof several, "%s:%s", runtime, temporary);
+    assert_int_equal(setenv("RUNTIME_DIRECTORY", several, 1), 0);
     assert_int_equal(hs_private_directory_open(NULL, &directory, NULL), HSMART_OK);
     assert_string_equal(directory.path, wanted);
     hs_private_directory_close(&directory);

@@ -169,6 +169,20 @@ the_wait_is_within_bounds(void **state)
     hs_http_response_clear(&response);
 }
 
+static void
+a_wait_of_months_does_not_become_a_short_one(void **state)
+{
+    (void)state;
+    struct hs_http_response response = fake_response(503, "Retry-After: 4294968\r\n", "");
+    const struct hs_retry_policy policy = {.retry_after_max_s = UINT32_MAX}; /* whoever asks for it */
+    struct hs_retry_state retry = {0};
+    unsigned wait_ms = 0;
+
+    assert_int_equal(hs_retry_judge(&policy, &retry, HSMART_OK, &response, &wait_ms), HS_RETRY_AGAIN);
+    assert_int_equal(wait_ms, UINT32_MAX);
+    hs_http_response_clear(&response);
+}
+
 int
 main(void)
 {
@@ -180,5 +194,6 @@ main(void)
     ADD_TEST(&rows, a_failure_after_several_attempts_says_how_many);
     ADD_TEST(&rows, a_wait_that_is_too_long_is_told_in_seconds);
     ADD_ROWS(&rows, the_wait_is_within_bounds, waits);
+    ADD_TEST(&rows, a_wait_of_months_does_not_become_a_short_one);
     return rows_run("retry", &rows);
 }
