@@ -216,8 +216,8 @@ typedef struct hsmart_client_options {
 } hsmart_client_options;
 
 /* May be shared between threads: every call is safe beside every other, except `hsmart_client_free`. Threads, and
- * processes of one user, that need an access token at once make one request; `log` and `open_signer` are called while it
- * is under way, and must not call the client. A child process may go on with it, on connections of its own, unless
+ * processes of one user, that need an access token at once make one request; `log` and `open_signer` are called while
+ * it is under way, and must not call the client. A child process may go on with it, on connections of its own, unless
  * another thread was inside a call at the fork. */
 typedef struct hsmart_client hsmart_client;
 

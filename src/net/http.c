@@ -131,6 +131,9 @@ release_handle(struct hs_http *http, struct hs_http_transfer *transfer)
     transfer->handle = NULL;
     (void)curl->easy_getinfo(idle.handle, CURLINFO_ACTIVESOCKET, &idle.socket);
     curl->easy_reset(idle.handle); /* forgets the request and every pointer; connection and TLS sessions stay */
+    /* Also while it is closed: libcurl would change the process's SIGPIPE handler meanwhile, under other threads. */
+    (void)curl->easy_setopt(idle.handle, CURLOPT_NOSIGNAL, 1L);
+    (void)curl->easy_setopt(idle.handle, CURLOPT_QUICK_EXIT, 1L);
     hs_buf_move(&transfer->url.origin, &idle.origin);
     if (idle.socket != CURL_SOCKET_BAD)
         keep_idle(http, &idle);

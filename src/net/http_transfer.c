@@ -296,6 +296,8 @@ set_request(struct hs_http_transfer *transfer)
 
     for (size_t i = 0; i < HS_ARRAY_LEN(fixed_options); i++)
         SET(fixed_options[i].option, fixed_options[i].value);
+    /* Or the end of a transfer waits for a resolver that does not answer, whatever the timeout. From libcurl 7.87. */
+    (void)curl->easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
     SET(CURLOPT_PROTOCOLS_STR, transfer->url.is_https ? "https" : "http");
     SET(CURLOPT_URL, request->url);
     SET(CURLOPT_FRESH_CONNECT, transfer->wants_new_connection ? 1L : 0L);
