@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* realpath */
 /* hsmart register: a client at a server, by RFC 7591; or what its portal has to be told. */
 #define _XOPEN_SOURCE 700 /* realpath */
 #include <errno.h>
