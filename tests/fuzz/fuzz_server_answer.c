@@ -1,4 +1,7 @@
-/* An answer of a server: header lines, an empty line, the body. Read as a granted access token, and as an error. */
+/* An answer of a server: header lines, an empty line, the body. Read as a granted access token, as an error, and as a
+ * page of a Bundle; and with a secret in it that is to be hidden. */
+#include "bundle.h"
+#include "exchange.h"
 #include "fuzz.h"
 #include "fuzz_answer.h"
 #include "oauth_error.h"
@@ -51,6 +54,34 @@ read_error(const struct hs_http_response *response, const struct hs_log *log)
     }
 }
 
+static void
+read_link(const struct hs_http_response *response)
+{
+    struct hs_buf url = {0};
+    hsmart_err err = {0};
+
+    enum hsmart_code code = hs_bundle_link(hs_span_buf(&response->body), "next", &url, &err);
+    fuzz_require_story(code, &err);
+    FUZZ_REQUIRE(url.len <= response->body.len);
+    hs_buf_clear(&url);
+}
+
+/* The first bytes of the body as the secret. */
+static void
+hide_secret(struct hs_http_response *response)
+{
+    struct hs_buf secret = {0};
+    const size_t len = response->body.len < 20 ? response->body.len : 20, before = response->body.len;
+
+    FUZZ_REQUIRE(hs_buf_append(&secret, (struct hs_span){response->body.data, len}, NULL) == HSMART_OK);
+    hs_answer_hide(response, hs_span_buf(&secret));
+    FUZZ_REQUIRE(response->body.len == before);
+    if (len >= 16 && response->status >= 300) /* a short one has to stand alone */
+        for (size_t i = 0; i < len; i++)
+            FUZZ_REQUIRE(response->body.data[i] == '*');
+    hs_buf_clear(&secret);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -63,6 +94,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         fuzz_answer(statuses[data[0] % HS_ARRAY_LEN(statuses)], (struct hs_span){data + 1, len - 1});
     read_access_token(&response, &log);
     read_error(&response, &log);
+    read_link(&response);
+    hide_secret(&response);
     hs_http_response_clear(&response);
     return 0;
 }
