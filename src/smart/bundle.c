@@ -79,11 +79,13 @@ pass_value(struct walk *walk, struct hs_span *out_value)
 static bool
 find_member(struct hs_span body, const char *quoted_name, struct hs_span *out_value)
 {
-    struct walk walk = {body.data, body.data + body.len};
+    struct walk walk = {body.data, body.data};
     struct hs_span name, value;
 
     *out_value = (struct hs_span){0};
-    if (body.len == 0 || !pass(&walk, '{'))
+    if (body.len > 0) /* nothing may be added to a NULL pointer, not even 0 */
+        walk.end += body.len;
+    if (!pass(&walk, '{'))
         return false;
     if (pass(&walk, '}'))
         return true;
