@@ -77,6 +77,19 @@ read_initial(const hsmart_registration_request *request, struct hs_buf *out_init
     return code == HSMART_OK ? code : hs_err_wrap(err, code, "the initial access token");
 }
 
+/* Whoever controls the FHIR base names the endpoint. Many servers have it elsewhere: that is told, not refused. */
+static void
+warn_about_origin(const hsmart_registration_request *request, const char *endpoint, const struct hs_log *log)
+{
+    struct hs_buf origin = {0};
+
+    if (request->registration_endpoint == NULL && endpoint != NULL &&
+        !hs_http_same_origin(endpoint, request->fhir_base) && hs_http_origin(endpoint, &origin, NULL) == HSMART_OK)
+        hs_log_warning(log, "the initial access token goes to %s, which the document at the FHIR base names",
+                       hs_buf_text(&origin));
+    hs_buf_clear(&origin);
+}
+
 enum hsmart_code
 hsmart_register(const hsmart_registration_request *request, const hsmart_network_options *network,
                 hsmart_registration **out_registration, hsmart_err *err)
@@ -106,6 +119,8 @@ hsmart_register(const hsmart_registration_request *request, const hsmart_network
     if (initial.len > 0)
         own.initial_access_token = hs_buf_text(&initial);
     warn_by_row(row, request, &net.link.log);
+    if (own.initial_access_token != NULL)
+        warn_about_origin(request, endpoint, &net.link.log);
     code = request->form || row->registers_by_form
                ? hs_registration_send_form(&own, request->duration_min, &net.link, &object->own, err)
                : hs_registration_send(&own, &net.link, &object->own, err);

@@ -517,6 +517,59 @@ a_secret_that_has_expired_is_not_sent(void **state)
     (void)unlink(path);
 }
 
+/* ---- Where an initial access token goes ---- */
+
+static struct elsewhere {
+    const char *name;
+    bool other_origin, has_initial, is_told;
+} elsewheres[] = {
+    {"at another origin", true, true, true},
+    {"at the FHIR base's origin", false, true, false},
+    {"without an initial access token", true, false, false},
+};
+
+/* Whoever controls the FHIR base names the registration endpoint. */
+static void
+an_initial_access_token_that_goes_elsewhere_is_told(void **state)
+{
+    const struct elsewhere *row = *state;
+    static const struct scripted_reply created = {
+        "HTTP/1.1 201 Created\r\nContent-Length: 17\r\n\r\n{\"client_id\":\"c\"}", SCRIPTED_CLOSE, 0};
+    struct scripted_reply replies[] = {{"", SCRIPTED_CLOSE, 0}, created};
+    struct scripted_server other, server;
+    struct hs_buf reply = {0};
+    char base[64], endpoint[64] = "/register", log[8192] = "";
+    hsmart_registration *registration = NULL;
+    hsmart_err err = {0};
+    const hsmart_network_options network = {
+        .allow_http_to_loopback = true, .max_attempts = 1, .log = keep_line, .log_arg = log};
+
+    scripted_server_start(&other, "127.0.0.1", &created, 1);
+    if (row->other_origin)
+        (void)snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u/register", other.port);
+    assert_int_equal(
+        hs_buf_append_format(&reply, NULL,
+                             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+                             "{\"token_endpoint\":\"/token\",\"registration_endpoint\":\"%s\"}",
+                             endpoint),
+        HSMART_OK);
+    replies[0].text = hs_buf_text(&reply);
+    scripted_server_start(&server, "127.0.0.1", replies, HS_ARRAY_LEN(replies));
+    (void)snprintf(base, sizeof base, "http://127.0.0.1:%u/fhir", server.port);
+    const hsmart_registration_request request = {
+        .fhir_base = base, .auth = HSMART_AUTH_SECRET_BASIC, .initial_access_token = row->has_initial ? "i1" : NULL};
+    enum hsmart_code code = hsmart_register(&request, &network, &registration, &err);
+    hsmart_registration_free(registration);
+    scripted_server_stop(&server);
+    scripted_server_stop(&other);
+    scripted_server_clear(&server);
+    scripted_server_clear(&other);
+    hs_buf_clear(&reply);
+    assert_string_equal(err.text, "");
+    assert_int_equal(code, HSMART_OK);
+    assert_int_equal(strstr(log, "the initial access token goes to http://127.0.0.1:") != NULL, row->is_told);
+}
+
 int
 main(void)
 {
@@ -529,5 +582,6 @@ main(void)
     ADD_TEST(&rows, a_secret_that_was_changed_is_found);
     ADD_TEST(&rows, a_secret_that_can_be_read_once_is_kept);
     ADD_TEST(&rows, a_secret_that_has_expired_is_not_sent);
+    ADD_ROWS(&rows, an_initial_access_token_that_goes_elsewhere_is_told, elsewheres);
     return rows_run("server_rows", &rows);
 }
