@@ -51,7 +51,7 @@ const struct hs_oauth_cause hs_oauth_causes[] = {
      "secret|password|credentials"},
     {"basic",
      "the server wants HTTP Basic in the other encoding",
-     "set `basic = raw` for this client and try again",
+     "set `raw-basic = true` for this client (false where it is raw already) and try again",
      "basic|authorization header"},
     {"method",
      "the client is registered with another authentication method",

@@ -1,6 +1,7 @@
 /* What a server's refusal is told as: the kind of answer, the causes in order, the clock, and nothing that harms. */
 #include "rows.h"
 
+#include "config_table.h"
 #include "err.h"
 #include "fake_exchange.h"
 #include "json.h"
@@ -232,6 +233,33 @@ there_is_a_cause_for_everything(void **state)
             }
 }
 
+static bool
+is_setting(const char *word, size_t len)
+{
+    for (size_t i = 0; i < hs_config_setting_count; i++)
+        if (strlen(hs_config_settings[i].name) == len && memcmp(hs_config_settings[i].name, word, len) == 0)
+            return true;
+    return false;
+}
+
+/* In backquotes stands a command, or a setting with or without its value. */
+static void
+a_cure_names_settings_that_exist(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < hs_oauth_cause_count; i++) {
+        const char *at = hs_oauth_causes[i].test;
+        while ((at = strchr(at, '`')) != NULL) {
+            const char *end = strchr(++at, '`');
+            assert_non_null(end);
+            size_t len = strcspn(at, " `");
+            if (strncmp(at, "hsmart ", 7) != 0 && strncmp(at, "date ", 5) != 0 && !is_setting(at, len))
+                fail_msg("cause \"%s\": there is no setting \"%.*s\"", hs_oauth_causes[i].name, (int)len, at);
+            at = end + 1;
+        }
+    }
+}
+
 /* ---- OperationOutcome ---- */
 
 #define OUTCOME(issues) "{\"resourceType\":\"OperationOutcome\",\"issue\":[" issues "]}"
@@ -283,6 +311,7 @@ main(void)
     for (size_t i = 0; i < hs_oauth_cause_count; i++)
         rows_add(&rows, "a_cause_can_be_tested", a_cause_can_be_tested, (void *)(uintptr_t)&hs_oauth_causes[i]);
     ADD_TEST(&rows, there_is_a_cause_for_everything);
+    ADD_TEST(&rows, a_cure_names_settings_that_exist);
     ADD_ROWS(&rows, an_outcome_is_one_line, outcomes);
     return rows_run("oauth_error", &rows);
 }
