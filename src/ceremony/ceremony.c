@@ -252,6 +252,27 @@ choose_ids(struct ceremony *ceremony, hsmart_err *err)
     return code;
 }
 
+/* Found before anything is begun; keys that an interrupted ceremony asked for are ours. */
+static enum hsmart_code
+check_labels_are_free(struct ceremony *ceremony, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    for (size_t i = 0; i < ceremony->plan.key_count && code == HSMART_OK; i++) {
+        const struct ceremony_key *key = &ceremony->keys[i];
+        size_t count = 0;
+        if (key->was_asked)
+            continue;
+        code = hs_destroy_count_label(ceremony->token, hs_span_str(key->plan->label), &count, err);
+        if (code != HSMART_OK || count == 0)
+            continue;
+        code = hs_err_set(err, HSMART_KEY_EXISTS, "a key with the label \"%s\" exists already on the token",
+                          key->plan->label);
+        hs_err_hint(err, "two keys of one label are a trap for every signer: have a plan with another label reviewed");
+    }
+    return code;
+}
+
 static enum hsmart_code
 make_keys(struct ceremony *ceremony, hsmart_err *err)
 {
@@ -312,6 +333,8 @@ hold(struct ceremony *ceremony, hsmart_err *err)
         code = open_organisation_key(ceremony, err);
     if (code == HSMART_OK)
         code = choose_ids(ceremony, err);
+    if (code == HSMART_OK)
+        code = check_labels_are_free(ceremony, err);
     if (code == HSMART_OK)
         code = hs_ceremony_confirm_words(ceremony, HS_ASK_START, HS_CEREMONY_START_WORDS,
                                          "All is ready. Type: " HS_CEREMONY_START_WORDS, err);

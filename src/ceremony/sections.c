@@ -25,7 +25,10 @@ hs_sections_error(hsmart_err *err, const char *file, unsigned line, const char *
     va_start(args, reason);
     (void)vsnprintf(text, sizeof text, reason, args);
     va_end(args);
-    return hs_err_set(err, HSMART_INPUT_MALFORMED, "%s:%u: %s", file, line, text);
+    (void)hs_err_set(err, HSMART_INPUT_MALFORMED, "%s:%u: %s", file, line, text);
+    hs_err_hint(
+        err, "correct the file at this line; docs/ceremony.md and docs/formats/ceremony-plan.md say what may be there");
+    return HSMART_INPUT_MALFORMED;
 }
 
 static enum hsmart_code

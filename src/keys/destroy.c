@@ -3,7 +3,8 @@
 #include "err.h"
 
 struct pair {
-    CK_ATTRIBUTE attributes[2];
+    CK_ATTRIBUTE attributes[2]; /* label, id */
+    size_t attribute_count;     /* 1: any id, for counting only */
     size_t count;
 };
 
@@ -11,7 +12,8 @@ static struct pair
 pair_of(struct hs_span label, struct hs_span id)
 {
     return (struct pair){.attributes = {{CKA_LABEL, (void *)(uintptr_t)label.data, label.len},
-                                        {CKA_ID, (void *)(uintptr_t)id.data, id.len}}};
+                                        {CKA_ID, (void *)(uintptr_t)id.data, id.len}},
+                         .attribute_count = 2};
 }
 
 /* The private half first: a pair without its public half can still be seen and destroyed, the other way round a key
@@ -28,8 +30,7 @@ run_counting(void *arg, struct hs_p11_session *session, hsmart_err *err)
     for (size_t i = 0; i < HS_ARRAY_LEN(classes) && code == HSMART_OK; i++) {
         struct hs_p11_object *objects = NULL;
         size_t count = 0;
-        code = hs_p11_session_find(session, classes[i], pair->attributes, HS_ARRAY_LEN(pair->attributes), &objects,
-                                   &count, err);
+        code = hs_p11_session_find(session, classes[i], pair->attributes, pair->attribute_count, &objects, &count, err);
         hs_free(objects);
         pair->count += count;
     }
@@ -51,6 +52,18 @@ hs_destroy_count(struct hs_p11_token *token, struct hs_span label, struct hs_spa
     struct pair pair = pair_of(label, id);
     enum hsmart_code code = count_pair(token, &pair, err);
 
+    if (code == HSMART_OK)
+        *out_count = pair.count;
+    return code;
+}
+
+enum hsmart_code
+hs_destroy_count_label(struct hs_p11_token *token, struct hs_span label, size_t *out_count, hsmart_err *err)
+{
+    struct pair pair = pair_of(label, (struct hs_span){0});
+
+    pair.attribute_count = 1;
+    enum hsmart_code code = count_pair(token, &pair, err);
     if (code == HSMART_OK)
         *out_count = pair.count;
     return code;

@@ -14,4 +14,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_destroy_pair(struct hs_p11_token *token, s
 HSMART_MUST_CHECK enum hsmart_code hs_destroy_count(struct hs_p11_token *token, struct hs_span label, struct hs_span id,
                                                     size_t *out_count, hsmart_err *err);
 
+/* How many objects have this label, whatever their id. */
+HSMART_MUST_CHECK enum hsmart_code hs_destroy_count_label(struct hs_p11_token *token, struct hs_span label,
+                                                          size_t *out_count, hsmart_err *err);
+
 #endif
