@@ -56,7 +56,7 @@ put_key(struct text *text, const struct audited *audited)
 
     text_put(text, "key \"");
     text_put_safe(text, info->label);
-    text_put(text, "\": %s%s", audit_is_good(audited) ? key_verdict(info) : "FAILS",
+    text_put(text, "\": %s%s", audit_is_good(audited) || info->problem != HSMART_OK ? key_verdict(info) : "FAILS",
              info->problem_text != NULL ? ": " : "");
     text_put_safe(text, info->problem_text != NULL ? info->problem_text : "");
     text_put(text, "\n");

@@ -1,4 +1,6 @@
 /* hsmart-key list: the keys of a token. */
+#include <string.h>
+
 #include "key_view.h"
 #include "report.h"
 #include "target.h"
@@ -24,6 +26,27 @@ put_row(struct table *table, const hsmart_key_info *info)
         table_put(table, key_verdict(info));
 }
 
+static bool
+is_unique(const hsmart_key_list *list, size_t index)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (i != index &&
+            strcmp(hsmart_key_get_info(list->keys[i])->uri, hsmart_key_get_info(list->keys[index])->uri) == 0)
+            return false;
+    return true;
+}
+
+static void
+put_uris(struct text *text, const hsmart_key_list *list)
+{
+    struct table table = {.column_count = KEY_URI_COLUMNS};
+
+    text_put(text, "\n");
+    for (size_t i = 0; i < list->count; i++)
+        key_put_uri(&table, hsmart_key_get_info(list->keys[i]), is_unique(list, i));
+    table_finish(&table, text);
+}
+
 static enum hsmart_code
 format_text(const hsmart_key_list *list, struct hs_buf *out, hsmart_err *err)
 {
@@ -36,6 +59,8 @@ format_text(const hsmart_key_list *list, struct hs_buf *out, hsmart_err *err)
     for (size_t i = 0; i < list->count; i++)
         put_row(&table, hsmart_key_get_info(list->keys[i]));
     table_finish(&table, &text);
+    if (list->count > 0)
+        put_uris(&text, list);
     return text_finish(&text, err);
 }
 

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "err.h"
 #include "family_view.h"
+#include "key_view.h"
 #include "report.h"
 #include "verbs.h"
 
@@ -32,11 +33,16 @@ static enum hsmart_code
 show_text(const hsmart_family *family, const char *at, struct hs_buf *out, hsmart_err *err)
 {
     struct text text = {.out = out};
+    struct table uris = {.column_count = KEY_URI_COLUMNS};
 
     text_put(&text, "family \"");
     text_put_safe(&text, family->label);
     text_put(&text, "\" at %s\n\n", at);
     family_put_table(&text, family);
+    text_put(&text, "\n");
+    for (size_t i = 0; i < family->count; i++)
+        key_put_uri(&uris, hsmart_key_get_info(family->keys[i].key), true);
+    table_finish(&uris, &text);
     if (family->active == NULL)
         text_put(&text, "\nNothing can be signed then: no key is active.\n");
     return text_finish(&text, err);

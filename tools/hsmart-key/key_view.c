@@ -58,6 +58,14 @@ key_put_id(struct table *table, const hsmart_key_info *info)
 }
 
 void
+key_put_uri(struct table *table, const hsmart_key_info *info, bool is_unique)
+{
+    table_put(table, "");
+    table_put(table, info->label);
+    table_put_format(table, "%s%s", info->uri, is_unique ? "" : " (not unique: another key has the same label and id)");
+}
+
+void
 key_put_attributes(struct text *text, const hsmart_key_info *info)
 {
     struct table table = {.column_count = 5};

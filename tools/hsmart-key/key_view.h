@@ -16,6 +16,9 @@ const char *key_attribute_verdict(const hsmart_key_attribute *attribute);
 void key_put_size(struct table *table, const hsmart_key_info *info);
 /* The id in hex, "-" when there is none. */
 void key_put_id(struct table *table, const hsmart_key_info *info);
+/* One line of a listing's URIs: label and URI. `is_unique` false: it is said that it names another key, too. */
+void key_put_uri(struct table *table, const hsmart_key_info *info, bool is_unique);
+#define KEY_URI_COLUMNS 3U
 /* The attributes as a table, indented. */
 void key_put_attributes(struct text *text, const hsmart_key_info *info);
 /* The members of a key's JSON object, between begin and end of the object. */
