@@ -1141,6 +1141,15 @@ def serve(state, listener, connection, number):
             return
 
 
+def refuse_handshake(connection):
+    """Closes so that the alert arrives: what is unread when a socket is closed resets the connection."""
+    connection.settimeout(2)
+    socket.socket.shutdown(connection, socket.SHUT_WR)
+    for _ in range(100):
+        if not socket.socket.recv(connection, 65536):  # past TLS
+            return
+
+
 def handle(state, listener, context, connection, number):
     try:
         connection.settimeout(120)
@@ -1150,10 +1159,12 @@ def handle(state, listener, context, connection, number):
             return
         if context:
             try:
-                connection = context.wrap_socket(connection, server_side=True)
+                connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                connection.do_handshake()
             except OSError as error:
                 state.log(listener=listener, connection=number, endpoint="tls",
                           problems=[str(getattr(error, "reason", None) or error)])
+                refuse_handshake(connection)
                 return
         serve(state, listener, connection, number)
     except (OSError, EOFError):
