@@ -141,8 +141,10 @@ class Sandbox:
         while not os.path.exists(self.ready_file):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.process.kill()
-                self.log.seek(0)
-                raise RuntimeError(f"the sandbox did not start: {self.log.read()[:2000]}")
+                self.process.wait()
+                told = self.log_text()[:2000]
+                shutil.rmtree(self.work, ignore_errors=True)
+                raise RuntimeError(f"the sandbox did not start: {told}")
             time.sleep(0.02)
         with open(self.ready_file, encoding="utf-8") as file:
             self.ready = json.load(file)
@@ -234,6 +236,14 @@ class OwnClient:
 
     def __enter__(self):
         self.work = tempfile.mkdtemp(prefix="own-client-")
+        try:
+            self.make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def make(self):
         made = subprocess.run([SOURCE / "softhsm-config/make-token", os.path.join(self.work, "token"), "own-client"],
                               capture_output=True, text=True, check=True)
         exports = dict(line.removeprefix("export ").split("=", 1) for line in made.stdout.splitlines())
@@ -260,7 +270,6 @@ client "{name}" {{
         self.must("hsmart-key", "token", "init", "--label", "own-client", "--so-pin-source", f"file:{directory}/so-pin")
         for label, alg in ("rsa", "RS384"), ("ec", "ES384"):
             self.must("hsmart-key", "generate", "--alg", alg, "--label", label)
-        return self
 
     def __exit__(self, *exception):
         shutil.rmtree(self.work, ignore_errors=True)
