@@ -1,8 +1,10 @@
 #define _GNU_SOURCE /* flock, O_CLOEXEC */
 #include "p11_guard.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +33,7 @@ static const struct {
     {HS_GUARD_PENDING, "pending", "a try has no recorded end"},
     {HS_GUARD_REFUSED, "refused", "refused"},
     {HS_GUARD_REOPENED, "reopened", "reopened by an operator"},
+    {HS_GUARD_UNCLEAR, "unclear", "the last try had an answer that says nothing of the PIN"},
 };
 
 const char *
@@ -168,8 +171,8 @@ take_lock(const char *path, int *out_fd, hsmart_err *err)
             goto out;
         }
         if (hs_clock_monotonic_ms() > deadline) {
-            code = hs_err_set(err, HSMART_TOKEN_BUSY, "another process has been logging in for %d s",
-                              LOCK_WAIT_MS / 1000);
+            code =
+                hs_err_set(err, HSMART_TOKEN_BUSY, "another process has been logging in for %d s", LOCK_WAIT_MS / 1000);
             goto out;
         }
         hs_clock_sleep_ms(1 + hs_random_below(3));
@@ -274,16 +277,37 @@ save_record(const char *path, enum hs_guard_state state, const struct hs_guard *
     return code;
 }
 
+/* A process that was killed while it wrote leaves the file that was to replace the state, with its digest. With the
+ * lock held nobody is writing. */
+static void
+remove_leftovers(const char *path)
+{
+    const char *name = strrchr(path, '/') + 1; /* `state_path` puts one there */
+    size_t len = strlen(name);
+    char directory_path[PATH_MAX];
+
+    (void)snprintf(directory_path, sizeof directory_path, "%.*s", (int)(name - path), path);
+    DIR *directory = opendir(directory_path);
+    if (directory == NULL)
+        return;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        bool is_beside = strncmp(entry->d_name, name, len) == 0 && entry->d_name[len] == '.';
+        if (is_beside && strcmp(entry->d_name + len, ".lock") != 0)
+            (void)unlinkat(dirfd(directory), entry->d_name, 0);
+    }
+    (void)closedir(directory);
+}
+
 /* ---- A try ---- */
 
 static enum hsmart_code
 refuse_when_closed(const struct hs_guard *guard, hsmart_err *err)
 {
-    if (guard->other_pin || guard->state == HS_GUARD_OPEN || guard->state == HS_GUARD_REOPENED)
+    if (guard->other_pin || (guard->state != HS_GUARD_REFUSED && guard->state != HS_GUARD_PENDING))
         return HSMART_OK;
-    (void)hs_err_set(err, HSMART_PIN_GUARDED, guard->state == HS_GUARD_REFUSED
-                                                  ? "this PIN was refused before and is not tried again"
-                                                  : "the last try with this PIN has no recorded end");
+    (void)hs_err_set(err, HSMART_PIN_GUARDED,
+                     guard->state == HS_GUARD_REFUSED ? "this PIN was refused before and is not tried again"
+                                                      : "the last try with this PIN has no recorded end");
     hs_err_hint(err, guard->state == HS_GUARD_REFUSED
                          ? "correct the PIN in its source; or, if it is right by now, reopen the guard: "
                            "hsmart-key token unlock-guard"
@@ -308,6 +332,7 @@ hs_guard_begin(const char *directory, const char *identity, struct hs_span pin, 
         code = load_record(guard.path, &record, err);
     if (code != HSMART_OK)
         goto out;
+    remove_leftovers(guard.path);
     guard.state = record.state;
     if (record.has_digest) {
         code = digest_of(HS_SPAN_OF(record.salt), pin, guard.digest, err);
@@ -339,7 +364,12 @@ hs_guard_mark_pending(struct hs_guard *guard, hsmart_err *err)
 enum hsmart_code
 hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state, hsmart_err *err)
 {
-    return save_record(guard->path, state, state == HS_GUARD_REFUSED ? guard : NULL, &guard->record, err);
+    bool is_second = guard->state == HS_GUARD_UNCLEAR && !guard->other_pin;
+
+    if (state == HS_GUARD_UNCLEAR && is_second)
+        return HSMART_OK; /* what was written before the try stands, and closes */
+    bool has_digest = state == HS_GUARD_REFUSED || state == HS_GUARD_UNCLEAR;
+    return save_record(guard->path, state, has_digest ? guard : NULL, &guard->record, err);
 }
 
 void

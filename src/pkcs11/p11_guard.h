@@ -17,6 +17,7 @@ enum hs_guard_state {
     HS_GUARD_PENDING,  /* a try was begun and has no recorded end */
     HS_GUARD_REFUSED,  /* the token refused the PIN */
     HS_GUARD_REOPENED, /* an operator allowed one more try, whatever the token's flags say */
+    HS_GUARD_UNCLEAR,  /* the answer to a try said nothing of the PIN, which the token may have counted: one more try */
 };
 
 /* One try under way: it holds the guard's lock, so that tries of all processes are made one after another. */
@@ -41,7 +42,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_guard_begin(const char *directory, const c
                                                   struct hs_guard *out_guard, hsmart_err *err);
 /* Writes down that the PIN is about to be tried, and syncs. */
 HSMART_MUST_CHECK enum hsmart_code hs_guard_mark_pending(struct hs_guard *guard, hsmart_err *err);
-/* Writes down how it ended (HS_GUARD_OPEN or HS_GUARD_REFUSED). */
+/* Writes down how it ended (HS_GUARD_OPEN, HS_GUARD_REFUSED or HS_GUARD_UNCLEAR; the second unclear end of one PIN
+ * closes the guard like a try without an end). */
 HSMART_MUST_CHECK enum hsmart_code hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state,
                                                      hsmart_err *err);
 /* Lets go of the lock. What was not marked stays as it was. Repeatable. */

@@ -22,12 +22,19 @@ needs_reading(struct hs_p11_token *token)
     return kind->repeatable || !has_pin;
 }
 
+static bool
+is_same_secret(const struct hs_secret *a, const struct hs_secret *b)
+{
+    return a->len == b->len && a->data != NULL && b->data != NULL && memcmp(a->data, b->data, a->len) == 0;
+}
+
 /* The lock makes the change whole for those who copy it. What was there is `*pin` afterwards. */
 static void
 swap_pin(struct hs_p11_token *token, struct hs_secret *pin)
 {
     (void)pthread_mutex_lock(&token->lock);
     struct hs_secret before = token->pin;
+    token->pin_opened = token->pin_opened && is_same_secret(&before, pin);
     token->pin = *pin;
     *pin = before;
     (void)pthread_mutex_unlock(&token->lock);
@@ -93,9 +100,10 @@ check_length(const struct hs_p11_token *token, const struct hs_secret *pin, hsma
 {
     if (hs_slots_takes_pin_len(&token->raw, pin->len))
         return HSMART_OK;
-    return hs_err_set(err, HSMART_PIN_REFUSED,
-                      "the PIN was not tried: the token takes PINs of %lu to %lu bytes, and this one has another length",
-                      token->raw.ulMinPinLen, token->raw.ulMaxPinLen);
+    return hs_err_set(
+        err, HSMART_PIN_REFUSED,
+        "the PIN was not tried: the token takes PINs of %lu to %lu bytes, and this one has another length",
+        token->raw.ulMinPinLen, token->raw.ulMaxPinLen);
 }
 
 /* A low count that our own refused try left behind is no reason against another PIN; an operator's word counts more
@@ -178,15 +186,32 @@ login_at_pinpad(struct login *login, hsmart_err *err)
     return means_logged_in(call_login(login)) ? HSMART_OK : tell_refusal(token, login->rv, err);
 }
 
-/* What an answer to C_Login means for the guard: only a word about the PIN closes it. */
-static enum hs_guard_state
-guard_state_after(const struct hs_p11_token *token, CK_RV rv)
+/* Tells whether the token has taken this PIN before, and remembers that it has now. */
+static bool
+has_opened(struct hs_p11_token *token, const struct hs_secret *pin, bool opens_now)
 {
-    enum hs_ckr_class class = hs_ckr_row_of(rv)->class;
+    (void)pthread_mutex_lock(&token->lock);
+    bool is_current = is_same_secret(&token->pin, pin);
+    token->pin_opened = token->pin_opened || (is_current && opens_now);
+    bool has = is_current && token->pin_opened;
+    (void)pthread_mutex_unlock(&token->lock);
+    return has;
+}
 
-    if (may_be_false(token, rv))
+/* What an answer to C_Login means for the guard: only a word about the PIN closes it. Where the token would not show
+ * that it counted a wrong one, a PIN that it never took gets the benefit of the doubt once. */
+static enum hs_guard_state
+guard_state_after(const struct login *login, bool opened_before)
+{
+    const struct hs_p11_token *token = login->token;
+    enum hs_ckr_class class = hs_ckr_row_of(login->rv)->class;
+
+    if (may_be_false(token, login->rv))
         return HS_GUARD_OPEN;
-    return class == HS_CKR_PIN_WRONG || class == HS_CKR_PIN_STATE ? HS_GUARD_REFUSED : HS_GUARD_OPEN;
+    if (class == HS_CKR_PIN_WRONG || class == HS_CKR_PIN_STATE)
+        return HS_GUARD_REFUSED;
+    bool in_doubt = class == HS_CKR_DEVICE && (token->quirks & HS_QUIRK_SILENT_LOCKOUT) != 0 && !opened_before;
+    return in_doubt ? HS_GUARD_UNCLEAR : HS_GUARD_OPEN;
 }
 
 static enum hsmart_code
@@ -210,8 +235,9 @@ login_with_pin(struct login *login, hsmart_err *err)
     if (code != HSMART_OK)
         goto out;
     CK_RV rv = call_login(login);
+    bool opened_before = has_opened(token, login->pin, rv == CKR_OK);
     /* Written before anything else: a crash from here on must not look like a try without an end. */
-    if (hs_guard_mark_end(&guard, guard_state_after(token, rv), &why) != HSMART_OK)
+    if (hs_guard_mark_end(&guard, guard_state_after(login, opened_before), &why) != HSMART_OK)
         hs_log_warning(&token->log, "%s; the next login with this PIN needs an operator's word", why.text);
     code = means_logged_in(rv) ? HSMART_OK : tell_refusal(token, rv, err);
 out:
@@ -273,8 +299,8 @@ hs_p11_token_login_for_use(struct hs_p11_token *token, struct hs_p11_session *se
     enum hsmart_code code;
 
     if (token->pin_source.kind == NULL)
-        code = hs_err_set(err, HSMART_PIN_UNAVAILABLE,
-                          "the key asks for the PIN at each use, and no PIN source is given");
+        code =
+            hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the key asks for the PIN at each use, and no PIN source is given");
     else
         code = log_in(&login, err);
     session->last_rv = login.rv;

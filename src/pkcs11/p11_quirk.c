@@ -11,7 +11,10 @@ const struct hs_quirk_name hs_quirk_names[] = {
      "a key cannot be made with CKA_ALLOWED_MECHANISMS: leave it out"},
     {"no-decrypt-false", HS_QUIRK_NO_DECRYPT_FALSE, "a key cannot be made with CKA_DECRYPT=false: leave it out"},
     {"no-lockout", HS_QUIRK_NO_LOCKOUT, "wrong PINs do not lock the token: its count-low flag stands against no try"},
-    {"sigpipe", HS_QUIRK_SIGPIPE, "raises SIGPIPE when its server dies: the signal is ignored, unless the program handles it"},
+    {"silent-lockout", HS_QUIRK_SILENT_LOCKOUT,
+     "locks without a flag before: a PIN that never opened it gets two answers that say nothing of it, no third"},
+    {"sigpipe", HS_QUIRK_SIGPIPE,
+     "raises SIGPIPE when its server dies: the signal is ignored, unless the program handles it"},
 };
 const size_t hs_quirk_name_count = HS_ARRAY_LEN(hs_quirk_names);
 
@@ -23,7 +26,8 @@ const struct hs_quirk_row hs_quirk_rows[] = {
     {"NSS softokn", "softokn3", "Mozilla Foundation", HS_QUIRK_NO_ALLOWED_MECHANISMS | HS_QUIRK_NO_LOCKOUT, true,
      "measured with 3.87.1"},
     {"opencryptoki", "libopencryptoki", NULL, HS_QUIRK_NO_ALLOWED_MECHANISMS, true, "measured with 3.8.1"},
-    {"tpm2-pkcs11", "libtpm2_pkcs11", NULL, HS_QUIRK_NO_DECRYPT_FALSE, true, "measured with 1.9.0 on swtpm"},
+    {"tpm2-pkcs11", "libtpm2_pkcs11", NULL, HS_QUIRK_NO_DECRYPT_FALSE | HS_QUIRK_SILENT_LOCKOUT, true,
+     "measured with 1.9.0 on swtpm"},
     {"p11-kit client", "p11-kit-client", NULL, HS_QUIRK_SIGPIPE, true, "measured with 0.24.1"},
     {"p11-kit proxy", "p11-kit-proxy", NULL, HS_QUIRK_SIGPIPE, true, "measured with 0.24.1"},
     {"AWS CloudHSM", "libcloudhsm_pkcs11", NULL, HS_QUIRK_RW_SESSIONS, false, "AWS CloudHSM user guide, known issues"},

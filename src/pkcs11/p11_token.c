@@ -121,8 +121,8 @@ hs_p11_token_stop(struct hs_p11_token *token, hsmart_err *err)
     if (quiet)
         hs_pool_drop_sessions(token);
     else
-        code = hs_err_set(err, HSMART_TOKEN_BUSY, "token \"%s\" is stopped, but calls into its module have not come back",
-                          token->name);
+        code = hs_err_set(err, HSMART_TOKEN_BUSY,
+                          "token \"%s\" is stopped, but calls into its module have not come back", token->name);
     (void)pthread_mutex_unlock(&token->lock);
     return code;
 }
@@ -229,7 +229,8 @@ hs_p11_token_guard_look(const hsmart_token_options *options, enum hsmart_guard_s
     static const enum hsmart_guard_state states[] = {[HS_GUARD_OPEN] = HSMART_GUARD_OPEN,
                                                      [HS_GUARD_PENDING] = HSMART_GUARD_PENDING,
                                                      [HS_GUARD_REFUSED] = HSMART_GUARD_REFUSED,
-                                                     [HS_GUARD_REOPENED] = HSMART_GUARD_REOPENED};
+                                                     [HS_GUARD_REOPENED] = HSMART_GUARD_REOPENED,
+                                                     [HS_GUARD_UNCLEAR] = HSMART_GUARD_OPEN};
     struct hs_p11_token *token = NULL;
     struct hs_buf directory = {0}, path = {0};
     enum hs_guard_state state = HS_GUARD_OPEN;

@@ -40,6 +40,7 @@ struct hs_p11_token {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct hs_secret pin; /* the value that opened the token; a recovery may replace it */
+    bool pin_opened;      /* the token took this value before, in this process */
     /* Only the anchor logs in; it is opened first and closed last, since closing the last session logs out. */
     CK_SESSION_HANDLE anchor;
     bool has_anchor; /* false after a recovery that failed: what a session answers then is not to be believed */

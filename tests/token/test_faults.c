@@ -212,9 +212,9 @@ change_pin(const char *from, const char *to)
 {
     CK_SESSION_HANDLE session = fault_real_session(&fault);
 
-    assert_int_equal(fault_real()->C_SetPIN(session, (CK_BYTE *)(uintptr_t)from, strlen(from),
-                                            (CK_BYTE *)(uintptr_t)to, strlen(to)),
-                     CKR_OK);
+    assert_int_equal(
+        fault_real()->C_SetPIN(session, (CK_BYTE *)(uintptr_t)from, strlen(from), (CK_BYTE *)(uintptr_t)to, strlen(to)),
+        CKR_OK);
     assert_int_equal(fault_real()->C_CloseSession(session), CKR_OK);
 }
 
@@ -264,6 +264,55 @@ a_warning_flag_stops_the_login(void **state)
         must_not_open(row->code, "");
     assert_int_equal(fault_calls("C_Login"), 0);
     fault_none();
+    must_open();
+    fault_token_must_sign(&fault);
+}
+
+/* Each start is one of a supervisor's; the token counts what is really asked of it. */
+static struct lost_answer {
+    const char *name, *quirks;
+    bool wrong_pin, opened_before;
+    unsigned long logins; /* in eight starts; in service: more than this */
+} lost_answer_rows[] = {
+    {"a wrong PIN, whose count shows in the flags", "", true, false, 1},
+    {"a wrong PIN, whose count shows nowhere", "no-lockout silent-lockout", true, false, 2},
+    {"the right PIN at a start", "no-lockout silent-lockout", false, false, 2},
+    {"a PIN that opened the token before", "no-lockout silent-lockout", false, true, 2},
+};
+
+static void
+a_pin_whose_answers_are_lost(void **state)
+{
+    const struct lost_answer *row = *state;
+    unsigned long logins = 0;
+    hsmart_err err = {0};
+
+    fault.options.quirks = row->quirks;
+    fault.options.pin_source = row->wrong_pin ? fault.soft.wrong_pin_source : fault.soft.pin_source;
+    fault_none();
+    if (row->opened_before)
+        must_open();
+    else
+        fault_token_close(&fault);
+    for (int i = 0; i < 8; i++) {
+        fault_rules("C_Login * after=0x30; C_SignInit 1 logout");
+        enum hsmart_code code = row->opened_before ? fault_token_sign(&fault, &err) : fault_token_open(&fault, &err);
+        assert_int_not_equal(code, HSMART_OK);
+        logins += fault_calls("C_Login");
+        if (row->opened_before)
+            hs_clock_sleep_ms(FAULT_BACKOFF_MS);
+    }
+    fault_none();
+    if (row->opened_before) {
+        assert_true(logins > row->logins);
+        (void)fault_token_must_sign_within(&fault, 35000);
+        return;
+    }
+    assert_int_equal(logins, row->logins);
+    must_not_open(HSMART_PIN_GUARDED, "PIN");
+    fault.options.pin_source = fault.soft.pin_source;
+    if (!row->wrong_pin || row->quirks[0] == 0)
+        assert_int_equal(hsmart_token_unlock_guard(&fault.options, NULL), HSMART_OK);
     must_open();
     fault_token_must_sign(&fault);
 }
@@ -394,11 +443,11 @@ another_key_under_the_same_name_never_signs(void **state)
     (void)state;
     for (size_t i = 0; i < info->id_len && i < 32; i++)
         (void)snprintf(id + 2 * i, 3, "%02x", info->id[i]);
-    run_program((char *[]){"softhsm2-util", "--module", (char *)(uintptr_t)fault.soft.module, "--init-token", "--token", "fault",
-                           "--label", "fault", "--so-pin", TEST_SO_PIN, "--pin", TEST_PIN, NULL});
-    run_program((char *[]){"pkcs11-tool", "--module", (char *)(uintptr_t)fault.soft.module, "--token-label", "fault", "--login",
-                           "--pin", TEST_PIN, "--keypairgen", "--key-type", "EC:prime256v1", "--label", "k", "--id", id,
-                           NULL});
+    run_program((char *[]){"softhsm2-util", "--module", (char *)(uintptr_t)fault.soft.module, "--init-token", "--token",
+                           "fault", "--label", "fault", "--so-pin", TEST_SO_PIN, "--pin", TEST_PIN, NULL});
+    run_program((char *[]){"pkcs11-tool", "--module", (char *)(uintptr_t)fault.soft.module, "--token-label", "fault",
+                           "--login", "--pin", TEST_PIN, "--keypairgen", "--key-type", "EC:prime256v1", "--label", "k",
+                           "--id", id, NULL});
     fault_rules("C_SignInit 1 closeall");
     for (int i = 0; i < 5; i++) {
         hsmart_err err = {0};
@@ -475,11 +524,14 @@ exchange_public_half(CK_SESSION_HANDLE session, const char *label, uint8_t id, c
     CK_OBJECT_HANDLE object = fault_real_object(session, CKO_PUBLIC_KEY, other), made = 0;
 
     assert_int_equal(fault_real()->C_GetAttributeValue(session, object, read, 2), CKR_OK);
-    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &type, sizeof type},
-                               {CKA_TOKEN, &yes, 1},              {CKA_ID, &id, 1},
-                               {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}, read[0], read[1]};
-    assert_int_equal(fault_real()->C_DestroyObject(session, fault_real_object(session, CKO_PUBLIC_KEY, label)),
-                     CKR_OK);
+    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class},
+                               {CKA_KEY_TYPE, &type, sizeof type},
+                               {CKA_TOKEN, &yes, 1},
+                               {CKA_ID, &id, 1},
+                               {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)},
+                               read[0],
+                               read[1]};
+    assert_int_equal(fault_real()->C_DestroyObject(session, fault_real_object(session, CKO_PUBLIC_KEY, label)), CKR_OK);
     assert_int_equal(fault_real()->C_CreateObject(session, template, HS_ARRAY_LEN(template), &made), CKR_OK);
 }
 
@@ -502,8 +554,8 @@ halves_of_different_pairs_never_sign(void **state)
 
 static struct spoiled {
     const char *name, *action;
-} spoiled_rows[] = {{"one bit flipped", "flip"}, {"one byte short", "short"}, {"one byte long", "long"},
-                    {"all zero", "zero"}};
+} spoiled_rows[] = {
+    {"one bit flipped", "flip"}, {"one byte short", "short"}, {"one byte long", "long"}, {"all zero", "zero"}};
 
 static void
 a_spoiled_signature_never_leaves(void **state)
@@ -628,8 +680,11 @@ create_data(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, unsigned number)
     CK_BYTE value[32] = {1};
     char label[32];
     (void)snprintf(label, sizeof label, "other %u", number);
-    CK_ATTRIBUTE template[8] = {{CKA_CLASS, &class, sizeof class}, {CKA_TOKEN, &yes, 1}, {CKA_PRIVATE, &no, 1},
-                                {CKA_LABEL, label, strlen(label)}, {CKA_VALUE, value, sizeof value}};
+    CK_ATTRIBUTE template[8] = {{CKA_CLASS, &class, sizeof class},
+                                {CKA_TOKEN, &yes, 1},
+                                {CKA_PRIVATE, &no, 1},
+                                {CKA_LABEL, label, strlen(label)},
+                                {CKA_VALUE, value, sizeof value}};
     CK_OBJECT_HANDLE made = 0;
     CK_ULONG count = 5;
 
@@ -652,22 +707,24 @@ create_other_keys(CK_SESSION_HANDLE session)
     /* As an object identifier: of the curve's name SoftHSM2 2.6.1 keeps 37 bytes for each pair. */
     uint8_t ed25519[] = {0x06, 0x03, 0x2b, 0x65, 0x70};
     CK_MECHANISM mechanism = {0x1055UL /* CKM_EC_EDWARDS_KEY_PAIR_GEN */, NULL, 0};
-    CK_ATTRIBUTE public_template[] = {{CKA_TOKEN, &yes, 1},
-                                      {CKA_EC_PARAMS, ed25519, sizeof ed25519},
-                                      {CKA_LABEL, "ed", 2}};
+    CK_ATTRIBUTE public_template[] = {
+        {CKA_TOKEN, &yes, 1}, {CKA_EC_PARAMS, ed25519, sizeof ed25519}, {CKA_LABEL, "ed", 2}};
     CK_ATTRIBUTE private_template[] = {{CKA_TOKEN, &yes, 1}, {CKA_PRIVATE, &yes, 1}, {CKA_LABEL, "ed", 2}};
-    CK_ATTRIBUTE dsa_template[] = {{CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &dsa, sizeof dsa},
-                                   {CKA_TOKEN, &yes, 1},              {CKA_PRIME, number, sizeof number},
-                                   {CKA_SUBPRIME, value, sizeof value}, {CKA_BASE, number, sizeof number},
-                                   {CKA_VALUE, number, sizeof number}, {CKA_LABEL, "dsa", 3}};
+    CK_ATTRIBUTE dsa_template[] = {{CKA_CLASS, &class, sizeof class},
+                                   {CKA_KEY_TYPE, &dsa, sizeof dsa},
+                                   {CKA_TOKEN, &yes, 1},
+                                   {CKA_PRIME, number, sizeof number},
+                                   {CKA_SUBPRIME, value, sizeof value},
+                                   {CKA_BASE, number, sizeof number},
+                                   {CKA_VALUE, number, sizeof number},
+                                   {CKA_LABEL, "dsa", 3}};
     CK_OBJECT_HANDLE made[2];
 
     CK_RV rv = fault_real()->C_GenerateKeyPair(session, &mechanism, public_template, 3, private_template, 3, &made[0],
                                                &made[1]);
     if (rv != CKR_OK)
         print_message("no Ed25519 pair here: 0x%lx\n", rv);
-    assert_int_equal(fault_real()->C_CreateObject(session, dsa_template, HS_ARRAY_LEN(dsa_template), &made[0]),
-                     CKR_OK);
+    assert_int_equal(fault_real()->C_CreateObject(session, dsa_template, HS_ARRAY_LEN(dsa_template), &made[0]), CKR_OK);
 }
 
 static void
@@ -843,8 +900,8 @@ a_hanging_call_holds_up_nobody_else(void **state)
 static void
 init_another_token(const char *label)
 {
-    run_program((char *[]){"softhsm2-util", "--module", (char *)(uintptr_t)fault.soft.module, "--init-token", "--free", "--label",
-                           (char *)(uintptr_t)label, "--so-pin", TEST_SO_PIN, "--pin", TEST_PIN, NULL});
+    run_program((char *[]){"softhsm2-util", "--module", (char *)(uintptr_t)fault.soft.module, "--init-token", "--free",
+                           "--label", (char *)(uintptr_t)label, "--so-pin", TEST_SO_PIN, "--pin", TEST_PIN, NULL});
 }
 
 static void
@@ -875,8 +932,7 @@ a_reload_finds_the_token_in_another_slot(void **state)
 
 /* ---- Forks ---- */
 
-static enum hsmart_code
-after_fork(enum hsmart_code (*run)(hsmart_err *err))
+static enum hsmart_code after_fork(enum hsmart_code (*run)(hsmart_err *err))
 {
     int status = 0;
     pid_t child = fork();
@@ -1109,6 +1165,7 @@ main(int argc, char **argv)
     ADD(a_key_that_was_not_made_is_told);
     ADD(a_pin_changed_meanwhile_costs_one_try);
     ADD_TABLE(a_warning_flag_stops_the_login, flag_rows);
+    ADD_TABLE(a_pin_whose_answers_are_lost, lost_answer_rows);
     ADD(without_a_guard_file_there_is_no_login);
     ADD(on_a_full_disk_there_is_no_login_but_signatures);
     ADD(a_token_that_goes_and_comes_back);

@@ -39,7 +39,16 @@ remove_directory(void **state)
 }
 
 /* What was tried last, and how it ended; "" for a crash before the end was written down. */
-enum ending { NEVER_TRIED, ACCEPTED, REFUSED, CRASHED, REFUSED_THEN_REOPENED, CRASHED_THEN_REOPENED };
+enum ending {
+    NEVER_TRIED,
+    ACCEPTED,
+    REFUSED,
+    CRASHED,
+    UNCLEAR,
+    UNCLEAR_TWICE,
+    REFUSED_THEN_REOPENED,
+    CRASHED_THEN_REOPENED
+};
 
 static void
 try_pin(const char *pin, enum ending ending)
@@ -48,12 +57,16 @@ try_pin(const char *pin, enum ending ending)
 
     if (ending == NEVER_TRIED)
         return;
+    if (ending == UNCLEAR_TWICE)
+        try_pin(pin, UNCLEAR);
     assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(pin), &guard, NULL), HSMART_OK);
     assert_int_equal(hs_guard_mark_pending(&guard, NULL), HSMART_OK);
     if (ending == ACCEPTED)
         assert_int_equal(hs_guard_mark_end(&guard, HS_GUARD_OPEN, NULL), HSMART_OK);
     if (ending == REFUSED || ending == REFUSED_THEN_REOPENED)
         assert_int_equal(hs_guard_mark_end(&guard, HS_GUARD_REFUSED, NULL), HSMART_OK);
+    if (ending == UNCLEAR || ending == UNCLEAR_TWICE)
+        assert_int_equal(hs_guard_mark_end(&guard, HS_GUARD_UNCLEAR, NULL), HSMART_OK);
     hs_guard_end(&guard);
     if (ending == REFUSED_THEN_REOPENED || ending == CRASHED_THEN_REOPENED)
         assert_int_equal(hs_guard_reopen(directory, IDENTITY, NULL), HSMART_OK);
@@ -73,6 +86,9 @@ static struct transition {
     {"a longer value is another one", REFUSED, "11111", HSMART_OK, true},
     {"a crash during the try: closed for it", CRASHED, "1111", HSMART_PIN_GUARDED, false},
     {"a crash during the try: open for another value", CRASHED, "2222", HSMART_OK, true},
+    {"an answer that says nothing of the PIN: one more try", UNCLEAR, "1111", HSMART_OK, false},
+    {"a second such answer: closed for it", UNCLEAR_TWICE, "1111", HSMART_PIN_GUARDED, false},
+    {"a second such answer: open for another value", UNCLEAR_TWICE, "2222", HSMART_OK, true},
     {"refused, then reopened: open", REFUSED_THEN_REOPENED, "1111", HSMART_OK, false},
     {"crashed, then reopened: open", CRASHED_THEN_REOPENED, "1111", HSMART_OK, false},
 };
@@ -136,6 +152,29 @@ after_a_success_not_even_a_digest_is_kept(void **state)
     state_of(text, sizeof text, &mode);
     assert_null(strstr(text, "digest"));
     assert_null(strstr(text, "salt"));
+}
+
+/* As a process leaves it that is killed between writing a state and putting it in its place. */
+static void
+what_a_killed_process_left_is_removed(void **state)
+{
+    enum hs_guard_state found;
+    struct hs_buf path = {0};
+    char leftover[128], lock[128], others[128];
+
+    (void)state;
+    assert_int_equal(hs_guard_look(directory, IDENTITY, &found, &path, NULL), HSMART_OK);
+    (void)snprintf(leftover, sizeof leftover, "%s.PDB3vv", hs_buf_text(&path));
+    (void)snprintf(lock, sizeof lock, "%s.lock", hs_buf_text(&path));
+    (void)snprintf(others, sizeof others, "%s/pin-0123456789abcdef01234567", directory);
+    assert_int_equal(hs_file_write_atomic(leftover, hs_span_str("digest 00"), 0600, NULL), HSMART_OK);
+    assert_int_equal(hs_file_write_atomic(others, hs_span_str("another token's"), 0600, NULL), HSMART_OK);
+    try_pin("1111", ACCEPTED);
+    assert_int_not_equal(access(leftover, F_OK), 0);
+    assert_int_equal(access(lock, F_OK), 0);
+    assert_int_equal(access(others, F_OK), 0);
+    assert_int_equal(access(hs_buf_text(&path), F_OK), 0);
+    hs_buf_clear(&path);
 }
 
 static void
@@ -208,14 +247,14 @@ a_second_process_waits_and_then_sees_the_end(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[HS_ARRAY_LEN(transitions) + 6] = {0};
+    struct CMUnitTest tests[HS_ARRAY_LEN(transitions) + 7] = {0};
     const struct CMUnitTest others[] = {
         cmocka_unit_test_setup_teardown(the_file_is_the_owners_and_holds_no_pin, fresh_directory, remove_directory),
         cmocka_unit_test_setup_teardown(after_a_success_not_even_a_digest_is_kept, fresh_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(what_a_killed_process_left_is_removed, fresh_directory, remove_directory),
         cmocka_unit_test_setup_teardown(tokens_do_not_share_a_guard, fresh_directory, remove_directory),
         cmocka_unit_test_setup_teardown(a_damaged_state_closes_the_guard, fresh_directory, remove_directory),
-        cmocka_unit_test_setup_teardown(without_a_place_to_write_there_is_no_login, fresh_directory,
-                                        remove_directory),
+        cmocka_unit_test_setup_teardown(without_a_place_to_write_there_is_no_login, fresh_directory, remove_directory),
         cmocka_unit_test_setup_teardown(a_second_process_waits_and_then_sees_the_end, fresh_directory,
                                         remove_directory),
     };
