@@ -23,6 +23,7 @@ RATES = (10, 20, 50, 100, 300, 1000, 3000, 10000)
 CALL_GAP_S = 1.0          # a busy service: each client wants to send a request to the EHR every second or so
 SIMULATED_S = 1800.0
 SPREAD_START_S = 300.0    # what `RandomizedDelaySec=5min` does
+BIN_S = 10                # of the plot over time
 OUTAGE = (600.0, 900.0)
 RETRY_BY_CALLER_S = 1.0
 
@@ -78,14 +79,14 @@ class Hsm:
 
 class Client:
     """`wanted`: when its callers first asked for the access token that it is getting; None: it is getting none."""
-    __slots__ = ("expires", "wanted", "asked", "failures", "longest")
+    __slots__ = ("expires", "wanted", "failures", "longest")
 
     def __init__(self, expires):
-        self.expires, self.wanted, self.asked, self.failures, self.longest = expires, None, 0.0, 0, 0.0
+        self.expires, self.wanted, self.failures, self.longest = expires, None, 0, 0.0
 
-    def without_s(self, now):
-        """How long callers have had none by now: it has ended, and they want one."""
-        return 0.0 if self.wanted is None else max(0.0, now - max(self.expires, self.wanted))
+    def have_waited(self, now):
+        """Its callers have had no access token until now, since it ended or they wanted one."""
+        self.longest = max(self.longest, min(now, SIMULATED_S) - max(self.expires, self.wanted))
 
 
 def simulate(rate, start, jitter, outage=None):
@@ -93,49 +94,46 @@ def simulate(rate, start, jitter, outage=None):
     renews at a random moment of the second half of the life, and goes on with the old one meanwhile."""
     rng = random.Random(SEED)
     hsm = Hsm(rate, outage)
-    waits, longest, asked_per_bin, expired = [], [], {}, 0
-    events = []
+    waits, asked_per_bin, expired = [], [0] * (int(SIMULATED_S / BIN_S) + 1), 0
 
     def margin():
         return rng.uniform(MARGIN_S, LIFE_S / 2) if jitter else min(MARGIN_S, LIFE_S / 2)
 
+    def until_next_call():
+        return rng.expovariate(1 / CALL_GAP_S)
+
+    events = []  # requests for a signature: when, by whom
     for index in range(CLIENTS):
         first, ends = start(rng, margin())
-        heapq.heappush(events, (first, index, "ask", Client(ends)))
+        events.append((first, index, Client(ends)))
+    heapq.heapify(events)
+    clients = [client for _, _, client in events]
 
-    while events:
-        now, index, what, client = heapq.heappop(events)
-        if now > SIMULATED_S:
-            break
-        if what == "ask":
-            asked_per_bin[int(now / 10)] = asked_per_bin.get(int(now / 10), 0) + 1
-            client.asked = now
-            client.wanted = now if client.wanted is None else client.wanted
-            done, good = hsm.sign(now)
-            heapq.heappush(events, (done, index, "signed" if good else "failed", client))
-        elif what == "failed":
+    while events[0][0] <= SIMULATED_S:
+        asked, index, client = events[0]
+        asked_per_bin[int(asked / BIN_S)] += 1
+        client.wanted = asked if client.wanted is None else client.wanted
+        now, good = hsm.sign(asked)
+        client.have_waited(now)
+        if not good:
             client.failures += 1
             wait = min(CIRCUIT_FIRST_S * 2 ** (client.failures - 1), CIRCUIT_LONGEST_S)
             wait *= 1 + rng.uniform(-CIRCUIT_JITTER, CIRCUIT_JITTER)
-            again = now + max(wait, QUIET_S if now < client.expires else 0) + rng.expovariate(1 / CALL_GAP_S)
-            heapq.heappush(events, (again, index, "ask", client))
+            again = now + max(wait, QUIET_S if now < client.expires else 0) + until_next_call()
+        elif now - asked > ASSERTION_S:  # exp was set before the signature was waited for
+            waits.append(now - asked)
+            expired += 1
+            again = now + RETRY_BY_CALLER_S
         else:
-            client.failures = 0
-            waits.append(now - client.asked)
-            if now - client.asked > ASSERTION_S:  # exp was set before the signature was waited for
-                expired += 1
-                heapq.heappush(events, (now + RETRY_BY_CALLER_S, index, "ask", client))
-                continue
-            client.longest = max(client.longest, client.without_s(now))
-            client.wanted, client.expires = None, now + LIFE_S
-            renewal = client.expires - margin() + rng.expovariate(1 / CALL_GAP_S)
-            heapq.heappush(events, (renewal, index, "ask", client))
-    for _, _, _, client in events + [(now, index, what, client)]:  # and who has none at the end
-        client.longest = max(client.longest, client.without_s(SIMULATED_S))
-        longest.append(client.longest)
-    waits.sort()
-    longest.sort()
-    return {"waits": waits, "longest": longest, "asked": asked_per_bin, "expired": expired}
+            waits.append(now - asked)
+            client.failures, client.wanted, client.expires = 0, None, now + LIFE_S
+            again = client.expires - margin() + until_next_call()
+        heapq.heapreplace(events, (again, index, client))
+    for client in clients:
+        if client.wanted is not None:
+            client.have_waited(SIMULATED_S)
+    return {"waits": sorted(waits), "longest": sorted(client.longest for client in clients), "asked": asked_per_bin,
+            "expired": expired}
 
 
 def running(rng, margin_s):
@@ -276,7 +274,7 @@ def make():
              for name in ("restart", "restart, spread", "outage", "outage, spread")], log=True),
         "scaling-herd.svg": plot.lines(
             "Renewals asked for a second, after a restart (HSM: 1,000 signatures a second)", "seconds after the restart", "a second",
-            [(title, [(bin_ * 10, results[name, 1000]["asked"].get(bin_, 0) / 10) for bin_ in range(int(SIMULATED_S / 10))])
+            [(title, [(bin_ * BIN_S, asked / BIN_S) for bin_, asked in enumerate(results[name, 1000]["asked"][:-1])])
              for title, name in (("all at once", "restart"), ("start and renewal spread", "restart, spread"))]),
     }
     return parts, plots
