@@ -220,8 +220,10 @@ target_check_uri(const char *option, const char *uri, hsmart_err *err)
         return HSMART_OK;
     (void)hs_err_set(err, HSMART_INVALID_ARGUMENT,
                      "--%s is refused: there is a pin-value in the URI, and every user of this machine can read the "
-                     "arguments of a process", option);
-    hs_err_hint(err, "leave pin-value out and give --pin-source file:PATH or prompt; change this PIN, it has been seen");
+                     "arguments of a process",
+                     option);
+    hs_err_hint(err,
+                "leave pin-value out and give --pin-source file:PATH or prompt; change this PIN, it has been seen");
     return HSMART_INVALID_ARGUMENT;
 }
 
@@ -238,7 +240,8 @@ check_module(const struct target *target, hsmart_err *err)
     if (code == HSMART_OK) {
         code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "no token is named");
         if (names.len > 0)
-            hs_err_hint(err, "give --token NAME (the configuration has: %.150s), or --module PATH", hs_buf_text(&names));
+            hs_err_hint(err, "give --token NAME (the configuration has: %.150s), or --module PATH",
+                        hs_buf_text(&names));
         else
             hs_err_hint(err, "give --module PATH, the vendor's PKCS#11 library, or write a configuration file");
     }
@@ -329,11 +332,24 @@ check_thumbprint(const struct target *target, const hsmart_key *key, hsmart_err 
 }
 
 enum hsmart_code
+target_check_one_key(const struct target *target, hsmart_err *err)
+{
+    if (target->family.label == NULL)
+        return HSMART_OK;
+    (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "key \"%s\" is a family, and one key is needed",
+                     target->key != NULL ? target->key->name : target->family.label);
+    hs_err_hint(err, "name one of its keys by --key-uri; \"hsmart-key publish\" writes the key set of a family");
+    return HSMART_INVALID_ARGUMENT;
+}
+
+enum hsmart_code
 target_open_key(struct target *target, hsmart_key **out_key, hsmart_err *err)
 {
     hsmart_key *key = NULL;
-    enum hsmart_code code = target_open(target, err);
+    enum hsmart_code code = target_check_one_key(target, err);
 
+    if (code == HSMART_OK)
+        code = target_open(target, err);
     if (code == HSMART_OK)
         code = hsmart_key_find(target->opened, target->key_uri, &key, err);
     if (code == HSMART_OK)
@@ -355,9 +371,8 @@ target_open_signer(struct target *target, const hsmart_signer_options *options, 
 
     if (target->family.label != NULL) {
         code = target_open(target, err);
-        return code == HSMART_OK
-                   ? hsmart_signer_new_family(target->opened, &target->family, options, out_signer, err)
-                   : code;
+        return code == HSMART_OK ? hsmart_signer_new_family(target->opened, &target->family, options, out_signer, err)
+                                 : code;
     }
     code = target_open_key(target, &key, err);
     if (code == HSMART_OK)

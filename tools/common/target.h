@@ -33,6 +33,8 @@ HSMART_MUST_CHECK enum hsmart_code target_resolve(const struct cli_common *commo
 HSMART_MUST_CHECK enum hsmart_code target_need_login(struct target *target, hsmart_err *err);
 /* Opens the token and logs in. */
 HSMART_MUST_CHECK enum hsmart_code target_open(struct target *target, hsmart_err *err);
+/* HSMART_INVALID_ARGUMENT when a family is meant where one key is needed: none of its keys is as good as another. */
+HSMART_MUST_CHECK enum hsmart_code target_check_one_key(const struct target *target, hsmart_err *err);
 /* Opens the token and finds the key. */
 HSMART_MUST_CHECK enum hsmart_code target_open_key(struct target *target, hsmart_key **out_key, hsmart_err *err);
 /* Opens the token and makes a signer: on the family, when one is meant, else on the key. */

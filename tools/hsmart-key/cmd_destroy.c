@@ -145,9 +145,6 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "--key-uri or --key is required: which key to destroy");
     if (code == HSMART_OK)
         code = target_resolve(&own->common, TARGET_LOGIN, &target, err);
-    if (code == HSMART_OK && target.family.label != NULL)
-        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "key \"%s\" is a family: name one of its keys by --key-uri",
-                          target.key->name);
     if (code == HSMART_OK)
         code = target_open_key(&target, &key, err);
     if (code == HSMART_OK)

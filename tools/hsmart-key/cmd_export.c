@@ -281,7 +281,8 @@ resolve(const struct export_options *own, struct target *out_target, hsmart_err 
     /* The first key's URI may name the token. */
     if (own->key_uris.count > 0)
         common.key_uri = own->key_uris.items[0];
-    return target_resolve(&common, TARGET_LOGIN, out_target, err);
+    enum hsmart_code code = target_resolve(&common, TARGET_LOGIN, out_target, err);
+    return code == HSMART_OK && !own->all ? target_check_one_key(out_target, err) : code;
 }
 
 /* A permission by label is held against the key before libp11 gets it. */
