@@ -12,6 +12,7 @@ if(TARGET tool_hsmart AND TARGET tool_hsmart-key)
   hs_script_test(e2e ceremony-interrupted COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony-interrupted
                  $<TARGET_FILE:hsmart_kill_at> $<TARGET_FILE:hsmart_fault> ${every})
   hs_script_test(e2e audit COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/audit)
+  hs_script_test(e2e audit-records COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/audit-records)
   hs_script_test(e2e rotation COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/rotation)
   hs_script_test(e2e certificates COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/certificates)
 endif()
