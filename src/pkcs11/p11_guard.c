@@ -17,9 +17,8 @@
 #include "file.h"
 #include "text.h"
 
-#define STATE_FILE_MAX 1024U
-#define RECORD_MAX 512U /* more than a record can have */
-#define LOCK_WAIT_MS 30000
+#define STATE_FILE_MAX 4096U
+#define RECORD_MAX 1024U /* more than a record can have */
 #define NO_DIRECTORY "the PIN guard has no directory for its state"
 #define CANNOT_WRITE "the PIN guard cannot write down its state"
 #define FORMAT_LINE "hsmart-pin-guard 1"
@@ -150,10 +149,10 @@ state_path(const char *directory, const char *identity, char **out_path, hsmart_
 /* ---- The lock: a file beside the state, since the state itself is replaced ---- */
 
 static enum hsmart_code
-take_lock(const char *path, int *out_fd, hsmart_err *err)
+take_lock(const char *path, int64_t deadline_ms, int *out_fd, hsmart_err *err)
 {
     struct hs_buf lock_path = {0};
-    int64_t deadline = hs_clock_monotonic_ms() + LOCK_WAIT_MS;
+    int64_t start_ms = hs_clock_monotonic_ms();
     int fd = -1;
     enum hsmart_code code = hs_buf_append_format(&lock_path, err, "%s.lock", path);
 
@@ -170,9 +169,9 @@ take_lock(const char *path, int *out_fd, hsmart_err *err)
             code = hs_err_errno(err, HSMART_PIN_GUARDED, errno, "cannot lock \"%s\"", hs_buf_text(&lock_path));
             goto out;
         }
-        if (hs_clock_monotonic_ms() > deadline) {
-            code =
-                hs_err_set(err, HSMART_TOKEN_BUSY, "another process has been logging in for %d s", LOCK_WAIT_MS / 1000);
+        if (hs_clock_monotonic_ms() > deadline_ms) {
+            code = hs_err_set(err, HSMART_TOKEN_BUSY, "another process has been logging in for %lld ms",
+                              (long long)(hs_clock_monotonic_ms() - start_ms));
             goto out;
         }
         hs_clock_sleep_ms(1 + hs_random_below(3));
@@ -186,12 +185,23 @@ out:
     return code;
 }
 
+static void
+let_go_of_lock(int lock_fd)
+{
+    if (lock_fd < 0)
+        return;
+    (void)flock(lock_fd, LOCK_UN); /* a child forked meanwhile has a copy of the descriptor */
+    (void)close(lock_fd);
+}
+
 /* ---- The file ---- */
 
 struct record {
     enum hs_guard_state state;
-    uint8_t salt[16], digest[32];
-    bool has_digest;
+    uint8_t salt[16], digest[32]; /* of the PIN that the state is about */
+    bool has_salt, has_digest;
+    uint8_t tried[HS_GUARD_TRIED_MAX][32]; /* PINs before that one, tried in vain */
+    size_t tried_count;
 };
 
 /* Without memory: a lack of it must not look like a damaged state. */
@@ -210,6 +220,18 @@ parse_hex_field(const char *text, const char *name, uint8_t *out, size_t len)
 }
 
 static bool
+parse_tried(const char *text, struct record *record)
+{
+    for (const char *at = text; (at = strstr(at, "\ntried ")) != NULL; at++) {
+        if (!record->has_salt || record->tried_count == HS_GUARD_TRIED_MAX ||
+            !parse_hex_field(at, "\ntried ", record->tried[record->tried_count], sizeof record->tried[0]))
+            return false;
+        record->tried_count++;
+    }
+    return true;
+}
+
+static bool
 parse_record(const char *text, struct record *out_record)
 {
     char word[16] = "";
@@ -221,9 +243,10 @@ parse_record(const char *text, struct record *out_record)
         if (strcmp(states[i].word, word) != 0)
             continue;
         out_record->state = states[i].state;
-        out_record->has_digest = parse_hex_field(text, "\nsalt ", out_record->salt, sizeof out_record->salt) &&
-                                 parse_hex_field(text, "\ndigest ", out_record->digest, sizeof out_record->digest);
-        return true;
+        out_record->has_salt = parse_hex_field(text, "\nsalt ", out_record->salt, sizeof out_record->salt);
+        out_record->has_digest =
+            out_record->has_salt && parse_hex_field(text, "\ndigest ", out_record->digest, sizeof out_record->digest);
+        return parse_tried(text, out_record);
     }
     return false;
 }
@@ -249,27 +272,34 @@ load_record(const char *path, struct record *out_record, hsmart_err *err)
     return code;
 }
 
-/* `text` is room for the record. */
 static enum hsmart_code
-save_record(const char *path, enum hs_guard_state state, const struct hs_guard *with_digest, struct hs_buf *text,
+append_hex_line(struct hs_buf *text, const char *name, struct hs_span value, hsmart_err *err)
+{
+    enum hsmart_code code = hs_buf_append_str(text, name, err);
+
+    if (code == HSMART_OK)
+        code = hs_text_append_hex(text, value, err);
+    return code == HSMART_OK ? hs_buf_append_str(text, "\n", err) : code;
+}
+
+/* `text` is room for the record; `guard` NULL: one that remembers no PIN. */
+static enum hsmart_code
+save_record(const char *path, enum hs_guard_state state, const struct hs_guard *guard, struct hs_buf *text,
             hsmart_err *err)
 {
+    bool has_digest = state == HS_GUARD_PENDING || state == HS_GUARD_REFUSED || state == HS_GUARD_UNCLEAR;
+    size_t tried_count = guard != NULL ? guard->tried_count : 0;
     enum hsmart_code code = hs_buf_resize(text, 0, err);
 
     if (code == HSMART_OK)
         code = hs_buf_append_format(text, err, FORMAT_LINE "\nstate %s\ntime %lld\n", states[state].word,
                                     (long long)hs_clock_now_s());
-    if (code == HSMART_OK && with_digest != NULL) {
-        code = hs_buf_append_str(text, "salt ", err);
-        if (code == HSMART_OK)
-            code = hs_text_append_hex(text, HS_SPAN_OF(with_digest->salt), err);
-        if (code == HSMART_OK)
-            code = hs_buf_append_str(text, "\ndigest ", err);
-        if (code == HSMART_OK)
-            code = hs_text_append_hex(text, HS_SPAN_OF(with_digest->digest), err);
-        if (code == HSMART_OK)
-            code = hs_buf_append_str(text, "\n", err);
-    }
+    if (code == HSMART_OK && (has_digest || tried_count > 0))
+        code = append_hex_line(text, "salt ", HS_SPAN_OF(guard->salt), err);
+    if (code == HSMART_OK && has_digest)
+        code = append_hex_line(text, "digest ", HS_SPAN_OF(guard->digest), err);
+    for (size_t i = 0; i < tried_count && code == HSMART_OK; i++)
+        code = append_hex_line(text, "tried ", HS_SPAN_OF(guard->tried[i]), err);
     if (code == HSMART_OK)
         code = hs_file_write_atomic(path, hs_span_buf(text), 0600, err);
     if (code == HSMART_OUTPUT_FAILED)
@@ -301,23 +331,62 @@ remove_leftovers(const char *path)
 /* ---- A try ---- */
 
 static enum hsmart_code
-refuse_when_closed(const struct hs_guard *guard, hsmart_err *err)
+refuse_when_closed(const struct hs_guard *guard, bool tried_before, hsmart_err *err)
 {
-    if (guard->other_pin || (guard->state != HS_GUARD_REFUSED && guard->state != HS_GUARD_PENDING))
+    bool is_closed = guard->state == HS_GUARD_REFUSED || guard->state == HS_GUARD_PENDING;
+    bool has_no_end = guard->state == HS_GUARD_PENDING && !guard->other_pin;
+
+    if (!tried_before && (!is_closed || guard->other_pin))
         return HSMART_OK;
     (void)hs_err_set(err, HSMART_PIN_GUARDED,
-                     guard->state == HS_GUARD_REFUSED ? "this PIN was refused before and is not tried again"
-                                                      : "the last try with this PIN has no recorded end");
-    hs_err_hint(err, guard->state == HS_GUARD_REFUSED
-                         ? "correct the PIN in its source; or, if it is right by now, reopen the guard: "
-                           "hsmart-key token unlock-guard"
-                         : "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard");
+                     has_no_end ? "the last try with this PIN has no recorded end"
+                                : "this PIN was refused before and is not tried again");
+    hs_err_hint(err, has_no_end
+                         ? "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard"
+                         : "correct the PIN in its source; or, if it is right by now, reopen the guard: "
+                           "hsmart-key token unlock-guard");
     return HSMART_PIN_GUARDED;
 }
 
+static void
+remember_tried(struct hs_guard *guard, const uint8_t digest[32])
+{
+    if (guard->tried_count == HS_GUARD_TRIED_MAX) {
+        guard->tried_count--;
+        memmove(guard->tried[0], guard->tried[1], guard->tried_count * sizeof guard->tried[0]);
+    }
+    memcpy(guard->tried[guard->tried_count++], digest, sizeof guard->tried[0]);
+}
+
+/* What the record says of the PIN at hand, by its digest under the record's salt. */
+static enum hsmart_code
+compare_with_record(struct hs_guard *guard, const struct record *record, struct hs_span pin, hsmart_err *err)
+{
+    bool tried_before = false;
+    enum hsmart_code code = HSMART_OK;
+
+    guard->state = record->state;
+    if (record->has_salt)
+        memcpy(guard->salt, record->salt, sizeof guard->salt);
+    else
+        code = hs_random_bytes(guard->salt, sizeof guard->salt, err);
+    if (code == HSMART_OK)
+        code = digest_of(HS_SPAN_OF(guard->salt), pin, guard->digest, err);
+    if (code != HSMART_OK)
+        return code;
+    for (size_t i = 0; i < record->tried_count; i++) {
+        tried_before = tried_before || memcmp(guard->digest, record->tried[i], sizeof guard->digest) == 0;
+        remember_tried(guard, record->tried[i]);
+    }
+    guard->other_pin = record->has_digest && memcmp(guard->digest, record->digest, sizeof guard->digest) != 0;
+    if (guard->other_pin && record->state != HS_GUARD_UNCLEAR) /* which is no word against it */
+        remember_tried(guard, record->digest);
+    return refuse_when_closed(guard, tried_before, err);
+}
+
 enum hsmart_code
-hs_guard_begin(const char *directory, const char *identity, struct hs_span pin, struct hs_guard *out_guard,
-               hsmart_err *err)
+hs_guard_begin(const char *directory, const char *identity, struct hs_span pin, int64_t deadline_ms,
+               struct hs_guard *out_guard, hsmart_err *err)
 {
     enum hsmart_code code;
     struct hs_guard guard = {.lock_fd = -1};
@@ -327,31 +396,19 @@ hs_guard_begin(const char *directory, const char *identity, struct hs_span pin, 
     if (code == HSMART_OK)
         code = state_path(directory, identity, &guard.path, err);
     if (code == HSMART_OK)
-        code = take_lock(guard.path, &guard.lock_fd, err);
+        code = take_lock(guard.path, deadline_ms, &guard.lock_fd, err);
     if (code == HSMART_OK)
         code = load_record(guard.path, &record, err);
-    if (code != HSMART_OK)
-        goto out;
-    remove_leftovers(guard.path);
-    guard.state = record.state;
-    if (record.has_digest) {
-        code = digest_of(HS_SPAN_OF(record.salt), pin, guard.digest, err);
-        guard.other_pin = memcmp(guard.digest, record.digest, sizeof guard.digest) != 0;
-    }
     if (code == HSMART_OK)
-        code = refuse_when_closed(&guard, err);
+        remove_leftovers(guard.path);
     if (code == HSMART_OK)
-        code = hs_random_bytes(guard.salt, sizeof guard.salt, err);
-    if (code == HSMART_OK)
-        code = digest_of(HS_SPAN_OF(guard.salt), pin, guard.digest, err);
+        code = compare_with_record(&guard, &record, pin, err);
     if (code == HSMART_OK) /* now, so that the end of a try can be written down whatever happens to memory meanwhile */
         code = hs_buf_reserve(&guard.record, RECORD_MAX, err);
-    if (code != HSMART_OK)
-        goto out;
-    *out_guard = guard;
-    return HSMART_OK;
-out:
-    hs_guard_end(&guard);
+    if (code == HSMART_OK)
+        *out_guard = guard;
+    else
+        hs_guard_end(&guard);
     return code;
 }
 
@@ -368,8 +425,7 @@ hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state, hsmart_err 
 
     if (state == HS_GUARD_UNCLEAR && is_second)
         return HSMART_OK; /* what was written before the try stands, and closes */
-    bool has_digest = state == HS_GUARD_REFUSED || state == HS_GUARD_UNCLEAR;
-    return save_record(guard->path, state, has_digest ? guard : NULL, &guard->record, err);
+    return save_record(guard->path, state, guard, &guard->record, err);
 }
 
 void
@@ -377,10 +433,7 @@ hs_guard_end(struct hs_guard *guard)
 {
     if (guard->path == NULL)
         return;
-    if (guard->lock_fd >= 0) {
-        (void)flock(guard->lock_fd, LOCK_UN); /* a child forked meanwhile has a copy of the descriptor */
-        (void)close(guard->lock_fd);
-    }
+    let_go_of_lock(guard->lock_fd);
     hs_string_free(guard->path);
     hs_buf_clear(&guard->record);
     hs_wipe(guard, sizeof *guard);
@@ -420,11 +473,10 @@ hs_guard_reopen(const char *directory, const char *identity, hsmart_err *err)
     if (code == HSMART_OK)
         code = state_path(directory, identity, &path, err);
     if (code == HSMART_OK)
-        code = take_lock(path, &lock_fd, err);
+        code = take_lock(path, hs_clock_monotonic_ms() + HS_GUARD_WAIT_MS, &lock_fd, err);
     if (code == HSMART_OK)
         code = save_record(path, HS_GUARD_REOPENED, NULL, &record, err);
-    if (lock_fd >= 0)
-        (void)close(lock_fd);
+    let_go_of_lock(lock_fd);
     hs_buf_clear(&record);
     hs_string_free(path);
     return code;

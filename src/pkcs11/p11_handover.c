@@ -1,5 +1,6 @@
 #include "p11_handover.h"
 
+#include "clock.h"
 #include "p11_login.h"
 #include "p11_token_state.h"
 
@@ -37,7 +38,8 @@ hs_p11_handover_begin(struct hs_p11_handover *handover, hsmart_err *err)
     if (handover->pin.len == 0)
         return HSMART_OK;
     code = hs_guard_begin(handover->guard_directory, handover->identity,
-                          (struct hs_span){handover->pin.data, handover->pin.len}, &handover->guard, err);
+                          (struct hs_span){handover->pin.data, handover->pin.len},
+                          hs_clock_monotonic_ms() + HS_GUARD_WAIT_MS, &handover->guard, err);
     if (code == HSMART_OK) {
         code = hs_guard_mark_pending(&handover->guard, err);
         if (code != HSMART_OK)

@@ -1,5 +1,6 @@
 #include "p11_login.h"
 
+#include "clock.h"
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_guard.h"
@@ -7,6 +8,15 @@
 #include "p11_token_state.h"
 
 /* ---- The PIN ---- */
+
+static bool
+has_pin(struct hs_p11_token *token)
+{
+    (void)pthread_mutex_lock(&token->lock);
+    bool has = token->pin.data != NULL;
+    (void)pthread_mutex_unlock(&token->lock);
+    return has;
+}
 
 /* Nobody is asked twice. */
 static bool
@@ -16,10 +26,7 @@ needs_reading(struct hs_p11_token *token)
 
     if (kind == NULL || kind->pinpad)
         return false;
-    (void)pthread_mutex_lock(&token->lock);
-    bool has_pin = token->pin.data != NULL;
-    (void)pthread_mutex_unlock(&token->lock);
-    return kind->repeatable || !has_pin;
+    return kind->repeatable || !has_pin(token);
 }
 
 static bool
@@ -53,7 +60,7 @@ hs_login_copy_pin(struct hs_p11_token *token, struct hs_secret *out_pin, hsmart_
 }
 
 enum hsmart_code
-hs_login_read_pin(struct hs_p11_token *token, hsmart_err *err)
+hs_login_read_pin(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err)
 {
     struct hs_buf question = {0};
     struct hs_secret pin = {0};
@@ -63,10 +70,10 @@ hs_login_read_pin(struct hs_p11_token *token, hsmart_err *err)
         return HSMART_OK;
     code = hs_buf_append_format(&question, err, "PIN of token \"%s\"", token->name);
     if (code == HSMART_OK)
-        code = hs_pin_source_read(&token->pin_source, hs_buf_text(&question), &pin, err);
+        code = hs_pin_source_read_until(&token->pin_source, hs_buf_text(&question), deadline_ms, &pin, err);
     if (code == HSMART_OK) {
         swap_pin(token, &pin);
-    } else if (token->pin.data != NULL) {
+    } else if (has_pin(token)) {
         hs_log_warning(&token->log, "the PIN source of token \"%s\" gives nothing any more; the PIN of before is used",
                        token->name);
         code = HSMART_OK;
@@ -155,6 +162,7 @@ struct login {
     struct hs_p11_token *token;
     CK_SESSION_HANDLE session;
     CK_USER_TYPE user;
+    int64_t deadline_ms; /* for what may have to be waited for before the call */
     const struct hs_secret *pin;
     CK_RV rv; /* what the token answered, or what its flags amount to */
 };
@@ -224,7 +232,7 @@ login_with_pin(struct login *login, hsmart_err *err)
 
     if (code == HSMART_OK)
         code = hs_guard_begin(token->guard_directory, token->identity,
-                              (struct hs_span){login->pin->data, login->pin->len}, &guard, err);
+                              (struct hs_span){login->pin->data, login->pin->len}, login->deadline_ms, &guard, err);
     if (code != HSMART_OK)
         return code;
     code = check_flags(token, current_flags(token), &guard, err);
@@ -265,9 +273,9 @@ log_in(struct login *login, hsmart_err *err)
 /* ---- The anchor ---- */
 
 enum hsmart_code
-hs_login_open_anchor(struct hs_p11_token *token, bool *out_false_answer, hsmart_err *err)
+hs_login_open_anchor(struct hs_p11_token *token, int64_t deadline_ms, bool *out_false_answer, hsmart_err *err)
 {
-    struct login login = {.token = token, .user = CKU_USER};
+    struct login login = {.token = token, .user = CKU_USER, .deadline_ms = deadline_ms};
     enum hsmart_code code = HSMART_OK;
 
     login.rv = hs_pool_open_raw(token, false, &login.session);
@@ -290,6 +298,19 @@ hs_login_open_anchor(struct hs_p11_token *token, bool *out_false_answer, hsmart_
     return HSMART_OK;
 }
 
+/* No recovery reads the PIN anew for a key that asks at each use, so it is done here, once the guard stands against the
+ * PIN at hand: a new value in its place is tried, and the old one is not. */
+static enum hsmart_code
+log_in_for_use(struct login *login, hsmart_err *err)
+{
+    enum hsmart_code code = log_in(login, err);
+
+    if (code != HSMART_PIN_GUARDED || !login->token->pin_source.kind->repeatable)
+        return code;
+    code = hs_login_read_pin(login->token, login->deadline_ms, err);
+    return code == HSMART_OK ? log_in(login, err) : code;
+}
+
 /* A token that accepts CKA_ALWAYS_AUTHENTICATE and ignores it does not know this kind of user (opencryptoki 3.8.1):
  * what C_Sign answers decides. */
 enum hsmart_code
@@ -298,11 +319,12 @@ hs_p11_token_login_for_use(struct hs_p11_token *token, struct hs_p11_session *se
     struct login login = {.token = token, .session = session->handle, .user = CKU_CONTEXT_SPECIFIC};
     enum hsmart_code code;
 
+    login.deadline_ms = session->deadline_ms != 0 ? session->deadline_ms : hs_clock_monotonic_ms() + HS_GUARD_WAIT_MS;
     if (token->pin_source.kind == NULL)
         code =
             hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the key asks for the PIN at each use, and no PIN source is given");
     else
-        code = log_in(&login, err);
+        code = log_in_for_use(&login, err);
     session->last_rv = login.rv;
     if (login.rv == CKR_USER_TYPE_INVALID)
         code = HSMART_OK;

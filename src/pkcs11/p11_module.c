@@ -17,8 +17,6 @@
 #include "p11_ckr.h"
 #include "p11_quirk.h"
 
-#define TURN_WAIT_MS 5000
-
 /* The modules of this process. PKCS#11 state is per process and library, so this is the one global that cannot be
  * avoided. After a fork the child's entries are dead: the library's state belongs to the parent. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -381,9 +379,9 @@ hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err)
 /* ---- Turns ---- */
 
 int
-hs_p11_turn_begin(const char *module_path, const struct hs_log *log)
+hs_p11_turn_begin(const char *module_path, int64_t wait_ms, const struct hs_log *log)
 {
-    int64_t deadline = hs_clock_monotonic_ms() + TURN_WAIT_MS;
+    int64_t deadline = hs_clock_monotonic_ms() + (wait_ms < HS_P11_TURN_WAIT_MS ? wait_ms : HS_P11_TURN_WAIT_MS);
     int fd = open(module_path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)

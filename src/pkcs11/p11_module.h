@@ -13,7 +13,7 @@ struct hs_p11_module {
     CK_INFO info;
     char *path;
     bool single_threaded; /* it cannot lock: one holder, and one call at a time */
-    unsigned quirks; /* of the rows that match path and library; before any setting of the user's */
+    unsigned quirks;      /* of the rows that match path and library; before any setting of the user's */
     /* private to p11_module.c from here */
     void *handle;
     char *init_string;
@@ -51,9 +51,11 @@ bool hs_p11_module_is_from_before_fork(const struct hs_p11_module *module);
 HSMART_MUST_CHECK enum hsmart_code hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err);
 
 /* The turn-taking of HS_QUIRK_SERIAL_START: an advisory lock on the module's own file (readable by every user of it,
- * freed by the kernel however a process ends). Waits at most a few seconds, then goes on without: the lock makes
- * false answers rare, the retry makes them harmless. Returns a descriptor for `hs_p11_turn_end`, or -1. */
-int hs_p11_turn_begin(const char *module_path, const struct hs_log *log);
+ * freed by the kernel however a process ends). Waits at most `wait_ms`, and never more than a few seconds, then goes on
+ * without: the lock makes false answers rare, the retry makes them harmless. Returns a descriptor for
+ * `hs_p11_turn_end`, or -1. */
+int hs_p11_turn_begin(const char *module_path, int64_t wait_ms, const struct hs_log *log);
+#define HS_P11_TURN_WAIT_MS 5000
 void hs_p11_turn_end(int turn);
 
 #endif

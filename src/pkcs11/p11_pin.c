@@ -19,7 +19,7 @@
 #include "text.h"
 
 #define EXEC_TIMEOUT_MS 60000
-#define TTY_LOOK_MS 100 /* how often a question looks for signals */
+#define TTY_LOOK_MS 100                  /* how often a question looks for signals */
 #define PIN_TEXT_MAX (HS_SECRET_MAX + 2) /* and a line end */
 
 /* ---- What a source gave ---- */
@@ -84,12 +84,12 @@ read_fd(int fd, const char *name, struct hs_secret *out_pin, hsmart_err *err)
 /* ---- The kinds ---- */
 
 static enum hsmart_code
-read_file(const char *path, const char *question, struct hs_secret *out_pin, hsmart_err *err)
+read_file(const char *path, const struct hs_pin_asking *asking, struct hs_secret *out_pin, hsmart_err *err)
 {
     struct hs_buf text = {0};
     enum hsmart_code code = hs_file_read_secret(path, PIN_TEXT_MAX, &text, err);
 
-    (void)question;
+    (void)asking;
     if (code == HSMART_OK)
         code = take_pin(&text, out_pin, err);
     hs_buf_clear(&text);
@@ -98,14 +98,14 @@ read_file(const char *path, const char *question, struct hs_secret *out_pin, hsm
 
 /* systemd's LoadCredential= puts it into a directory of this service alone, which is why modes are not looked at. */
 static enum hsmart_code
-read_credential(const char *name, const char *question, struct hs_secret *out_pin, hsmart_err *err)
+read_credential(const char *name, const struct hs_pin_asking *asking, struct hs_secret *out_pin, hsmart_err *err)
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     struct hs_buf path = {0};
     int fd = -1;
     enum hsmart_code code;
 
-    (void)question;
+    (void)asking;
     if (directory == NULL) {
         (void)hs_err_set(err, HSMART_PIN_UNAVAILABLE, "CREDENTIALS_DIRECTORY is not set");
         hs_err_hint(err, "credentials exist in systemd services with LoadCredential=%s:PATH", name);
@@ -129,11 +129,11 @@ read_credential(const char *name, const char *question, struct hs_secret *out_pi
 }
 
 static enum hsmart_code
-read_descriptor(const char *number, const char *question, struct hs_secret *out_pin, hsmart_err *err)
+read_descriptor(const char *number, const struct hs_pin_asking *asking, struct hs_secret *out_pin, hsmart_err *err)
 {
     long fd = 0;
 
-    (void)question;
+    (void)asking;
     if (hs_text_parse_number(number, "the descriptor", 0, 65535, &fd, err) != HSMART_OK)
         return unavailable(err, HSMART_PIN_UNAVAILABLE);
     return read_fd((int)fd, "the descriptor", out_pin, err);
@@ -141,7 +141,7 @@ read_descriptor(const char *number, const char *question, struct hs_secret *out_
 
 /* Reads what the command prints until it closes its output, within the time. */
 static enum hsmart_code
-read_pipe(int fd, int64_t deadline, struct hs_buf *text, hsmart_err *err)
+read_pipe(int fd, int64_t start, int64_t deadline, struct hs_buf *text, hsmart_err *err)
 {
     uint8_t chunk[256];
     enum hsmart_code code = HSMART_OK;
@@ -151,7 +151,8 @@ read_pipe(int fd, int64_t deadline, struct hs_buf *text, hsmart_err *err)
         struct pollfd ready = {.fd = fd, .events = POLLIN};
         int64_t left = deadline - hs_clock_monotonic_ms();
         if (left <= 0 || poll(&ready, 1, (int)left) == 0) {
-            code = hs_err_set(err, HSMART_PIN_UNAVAILABLE, "it gave no PIN within %d s", EXEC_TIMEOUT_MS / 1000);
+            code =
+                hs_err_set(err, HSMART_PIN_UNAVAILABLE, "it gave no PIN within %lld ms", (long long)(deadline - start));
             break;
         }
         ssize_t got = read(fd, chunk, sizeof chunk);
@@ -219,22 +220,23 @@ check_status(int status, hsmart_err *err)
 }
 
 static enum hsmart_code
-read_command(const char *command, const char *question, struct hs_secret *out_pin, hsmart_err *err)
+read_command(const char *command, const struct hs_pin_asking *asking, struct hs_secret *out_pin, hsmart_err *err)
 {
     enum hsmart_code code;
     struct hs_buf text = {0};
-    int64_t deadline = hs_clock_monotonic_ms() + EXEC_TIMEOUT_MS;
+    int64_t start = hs_clock_monotonic_ms(), deadline = start + EXEC_TIMEOUT_MS;
     int ends[2] = {-1, -1};
     pid_t child = 0;
 
-    (void)question;
+    if (asking->deadline_ms < deadline)
+        deadline = asking->deadline_ms;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return hs_err_errno(err, HSMART_PIN_UNAVAILABLE, errno, "cannot make a pipe");
     code = spawn_shell(command, ends[1], &child, err);
     (void)close(ends[1]);
     if (code != HSMART_OK)
         goto out;
-    code = read_pipe(ends[0], deadline, &text, err);
+    code = read_pipe(ends[0], start, deadline, &text, err);
     int status = status_of(child, code == HSMART_OK ? deadline : 0);
     if (code == HSMART_OK)
         code = check_status(status, err);
@@ -341,7 +343,7 @@ ask_hidden(int tty, const char *question, struct hs_buf *line, hsmart_err *err)
 }
 
 static enum hsmart_code
-read_prompt(const char *argument, const char *question, struct hs_secret *out_pin, hsmart_err *err)
+read_prompt(const char *argument, const struct hs_pin_asking *asking, struct hs_secret *out_pin, hsmart_err *err)
 {
     enum hsmart_code code;
     struct hs_buf line = {0};
@@ -353,7 +355,7 @@ read_prompt(const char *argument, const char *question, struct hs_secret *out_pi
         hs_err_hint(err, "give another PIN source, e.g. file:PATH or credential:NAME");
         return HSMART_PIN_UNAVAILABLE;
     }
-    code = ask_hidden(tty, question, &line, err);
+    code = ask_hidden(tty, asking->question, &line, err);
     code = code == HSMART_OK ? take_pin(&line, out_pin, err) : unavailable(err, code);
     (void)close(tty);
     hs_buf_clear(&line);
@@ -361,10 +363,10 @@ read_prompt(const char *argument, const char *question, struct hs_secret *out_pi
 }
 
 static enum hsmart_code
-read_pinpad(const char *argument, const char *question, struct hs_secret *out_pin, hsmart_err *err)
+read_pinpad(const char *argument, const struct hs_pin_asking *asking, struct hs_secret *out_pin, hsmart_err *err)
 {
     (void)argument;
-    (void)question;
+    (void)asking;
     (void)out_pin;
     return hs_err_set(err, HSMART_PIN_UNAVAILABLE, "the token's own PIN pad gives its PIN to nobody");
 }
@@ -403,9 +405,9 @@ hs_pin_source_parse(const char *text, struct hs_pin_source *out_source, hsmart_e
         if (!hs_span_equal_str((struct hs_span){(const uint8_t *)text, name_len}, kind->name))
             continue;
         if (kind->takes_argument != (argument != NULL && argument[0] != 0))
-            return hs_err_set(err, HSMART_INVALID_ARGUMENT, kind->takes_argument
-                                                                ? "the PIN source \"%s\" needs something behind a colon"
-                                                                : "the PIN source \"%s\" takes nothing behind it",
+            return hs_err_set(err, HSMART_INVALID_ARGUMENT,
+                              kind->takes_argument ? "the PIN source \"%s\" needs something behind a colon"
+                                                   : "the PIN source \"%s\" takes nothing behind it",
                               kind->name);
         enum hsmart_code code = hs_strdup_or_null(kind->takes_argument ? argument : NULL, &copy, err);
         if (code == HSMART_OK)
@@ -416,14 +418,21 @@ hs_pin_source_parse(const char *text, struct hs_pin_source *out_source, hsmart_e
 }
 
 enum hsmart_code
-hs_pin_source_read(const struct hs_pin_source *source, const char *question, struct hs_secret *out_pin,
-                   hsmart_err *err)
+hs_pin_source_read_until(const struct hs_pin_source *source, const char *question, int64_t deadline_ms,
+                         struct hs_secret *out_pin, hsmart_err *err)
 {
-    enum hsmart_code code = source->kind->read(source->argument, question, out_pin, err);
+    const struct hs_pin_asking asking = {question, deadline_ms};
+    enum hsmart_code code = source->kind->read(source->argument, &asking, out_pin, err);
 
     if (code != HSMART_OK)
         return hs_err_wrap(err, code, "no PIN from the PIN source \"%s\"", source->kind->name);
     return HSMART_OK;
+}
+
+enum hsmart_code
+hs_pin_source_read(const struct hs_pin_source *source, const char *question, struct hs_secret *out_pin, hsmart_err *err)
+{
+    return hs_pin_source_read_until(source, question, INT64_MAX, out_pin, err);
 }
 
 void

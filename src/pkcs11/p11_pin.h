@@ -4,6 +4,11 @@
 
 #include "bytes.h"
 
+struct hs_pin_asking {
+    const char *question; /* what a prompt asks */
+    int64_t deadline_ms;  /* when a command is ended that gave nothing; monotonic */
+};
+
 /* One row of the table of kinds: file, credential, fd, exec, prompt, pinpad. */
 struct hs_pin_kind {
     const char *name;
@@ -11,7 +16,8 @@ struct hs_pin_kind {
     bool repeatable; /* can be read again for the current value */
     bool pinpad;     /* the token reads it itself (CKF_PROTECTED_AUTHENTICATION_PATH) */
     const char *meaning;
-    enum hsmart_code (*read)(const char *argument, const char *question, struct hs_secret *out_pin, hsmart_err *err);
+    enum hsmart_code (*read)(const char *argument, const struct hs_pin_asking *asking, struct hs_secret *out_pin,
+                             hsmart_err *err);
 };
 extern const struct hs_pin_kind hs_pin_kinds[];
 extern const size_t hs_pin_kind_count;
@@ -26,9 +32,13 @@ struct hs_pin_source {
 HSMART_MUST_CHECK enum hsmart_code hs_pin_source_parse(const char *text, struct hs_pin_source *out_source,
                                                        hsmart_err *err);
 /* Gets the PIN: one line end at the end is dropped, an empty PIN is refused. `question` is what a prompt asks.
- * HSMART_PIN_UNAVAILABLE with the reason. Not for pinpad. */
+ * HSMART_PIN_UNAVAILABLE with the reason. Not for pinpad. A command has a minute, or until a deadline before that; a
+ * person has all the time. */
 HSMART_MUST_CHECK enum hsmart_code hs_pin_source_read(const struct hs_pin_source *source, const char *question,
                                                       struct hs_secret *out_pin, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_pin_source_read_until(const struct hs_pin_source *source, const char *question,
+                                                            int64_t deadline_ms, struct hs_secret *out_pin,
+                                                            hsmart_err *err);
 void hs_pin_source_clear(struct hs_pin_source *source);
 /* A descriptor (close-on-exec off) from which a child can read `pin` once. */
 HSMART_MUST_CHECK enum hsmart_code hs_pin_to_fd(const struct hs_secret *pin, int *out_fd, hsmart_err *err);

@@ -44,7 +44,8 @@ hs_pool_check_fork(const struct hs_p11_token *token, hsmart_err *err)
     if (!hs_p11_module_is_from_before_fork(token->module))
         return HSMART_OK;
     return hs_err_set(err, HSMART_FORKED,
-                      "token \"%s\" was opened before this process was forked and is not used in the child", token->name);
+                      "token \"%s\" was opened before this process was forked and is not used in the child",
+                      token->name);
 }
 
 enum hsmart_code
@@ -53,11 +54,11 @@ hs_pool_out_of_order(const struct hs_p11_token *token, int64_t wait_ms, hsmart_e
     const char *colon = token->trouble[0] != 0 ? ": " : "";
 
     if (wait_ms > 0)
-        return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE,
-                          "token \"%s\" is out of order and tried again in %lld ms%s%s", token->name,
-                          (long long)wait_ms, colon, token->trouble);
-    return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE, "token \"%s\" is out of order and being tried by another request%s%s",
-                      token->name, colon, token->trouble);
+        return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE, "token \"%s\" is out of order and tried again in %lld ms%s%s",
+                          token->name, (long long)wait_ms, colon, token->trouble);
+    return hs_err_set(err, HSMART_TOKEN_UNAVAILABLE,
+                      "token \"%s\" is out of order and being tried by another request%s%s", token->name, colon,
+                      token->trouble);
 }
 
 enum hsmart_code
@@ -303,6 +304,7 @@ hs_pool_acquire(struct hs_p11_token *token, bool read_write, unsigned timeout_ms
     if (code != HSMART_OK)
         return hs_err_wrap(err, code, "cannot get a session");
     session->session.last_rv = CKR_OK;
+    session->session.deadline_ms = 0;
     *out_session = &session->session;
     return HSMART_OK;
 }
@@ -326,7 +328,7 @@ hs_p11_token_release(struct hs_p11_token *token, struct hs_p11_session *lent)
         return;
     }
     (void)pthread_mutex_lock(&token->lock);
-    bool keep = !lent->doubtful && !session->read_write && lent->generation == token->generation;
+    bool keep = !lent->doubtful && !session->read_write && lent->generation == token->generation && !token->climbing;
     if (keep) {
         session->next = token->idle;
         token->idle = session;

@@ -56,19 +56,27 @@ climb(struct hs_p11_token *token, enum hs_rung rung, int64_t deadline_ms, hsmart
     enum hsmart_code code;
     bool alone = rung == HS_RUNG_RELOAD || token->module->single_threaded;
 
-    /* Nobody may be inside the module when it is finalised: that corrupts memory on real ones. */
-    if (alone && !hs_pool_wait_until_quiet(token, deadline_ms))
+    /* Nobody may be inside the module when it is finalised: that corrupts memory on real ones. And sessions are opened
+     * one at a time, the anchor included. */
+    while (token->opening && hs_pool_wait(token, deadline_ms))
+        continue;
+    if (token->opening || (alone && !hs_pool_wait_until_quiet(token, deadline_ms)))
         return hs_err_set(err, HSMART_TOKEN_FAILED,
-                          "the module cannot be restarted: %u calls into it have not come back",
+                          "the token cannot be recovered: %u calls into the module have not come back",
                           token->busy_count + token->opening);
     hs_pool_drop_sessions(token);
     (void)pthread_mutex_unlock(&token->lock);
-    hs_log_warning(&token->log, rung == HS_RUNG_RELOAD ? "token \"%s\" failed: the module is restarted"
-                                                       : "token \"%s\" lost its session: logging in anew",
+    hs_log_warning(&token->log,
+                   rung == HS_RUNG_RELOAD ? "token \"%s\" failed: the module is restarted"
+                                          : "token \"%s\" lost its session: logging in anew",
                    token->name);
-    code = hs_login_read_pin(token, err);
+    /* Half of the time is for a command that gives the PIN: the rest is for the login, with the one of before if need
+     * be. */
+    int64_t now_ms = hs_clock_monotonic_ms();
+    code = hs_login_read_pin(token, now_ms + (deadline_ms - now_ms) / 2, err);
     if (code == HSMART_OK)
-        code = rung == HS_RUNG_RELOAD ? hs_start_again(token, err) : hs_start_relogin(token, err);
+        code = rung == HS_RUNG_RELOAD ? hs_start_again(token, deadline_ms, err)
+                                      : hs_start_relogin(token, deadline_ms, err);
     (void)pthread_mutex_lock(&token->lock);
     token->generation++; /* failed or not: what was open is gone */
     return code;
@@ -124,7 +132,7 @@ struct request {
     struct hs_p11_token *token;
     const struct hs_p11_operation *operation;
     int64_t deadline_ms;
-    bool probe;          /* let through by an open circuit */
+    bool probe; /* let through by an open circuit */
     bool climbed, climb_failed;
     CK_RV rv;            /* what the token answered last */
     uint64_t generation; /* under which it was tried last */
@@ -139,8 +147,7 @@ begin(struct request *request, enum hs_rung *out_rung, hsmart_err *err)
     enum hsmart_code code = HSMART_OK;
 
     (void)pthread_mutex_lock(&token->lock);
-    enum hs_circuit_answer answer =
-        token->stopped ? HS_CIRCUIT_REFUSE : hs_circuit_enter(&token->circuit, now_ms);
+    enum hs_circuit_answer answer = token->stopped ? HS_CIRCUIT_REFUSE : hs_circuit_enter(&token->circuit, now_ms);
     if (token->stopped)
         code = hs_pool_stopped(token, err);
     else if (answer == HS_CIRCUIT_REFUSE)
@@ -180,6 +187,7 @@ try_once(struct request *request, hsmart_err *err)
     code = hs_pool_acquire(token, false, left_ms > 0 ? (unsigned)left_ms : 0, &session, &request->rv, err);
     if (code != HSMART_OK)
         return code;
+    session->deadline_ms = request->deadline_ms;
     code = operation->run(operation->arg, session, err);
     request->rv = session->last_rv;
     if (has_lost_login(request, session, code)) {
@@ -252,9 +260,8 @@ hs_p11_token_request(struct hs_p11_token *token, const struct hs_p11_operation *
     enum hsmart_code code;
     enum hs_rung rung = HS_RUNG_NONE, next = HS_RUNG_NONE;
     hsmart_err own = {0};
-    struct request request = {.token = token,
-                              .operation = operation,
-                              .deadline_ms = hs_clock_monotonic_ms() + token->timeout_ms};
+    struct request request = {
+        .token = token, .operation = operation, .deadline_ms = hs_clock_monotonic_ms() + token->timeout_ms};
 
     if (err == NULL)
         err = &own; /* the others are told as well */

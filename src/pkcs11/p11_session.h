@@ -11,6 +11,7 @@ struct hs_p11_session {
     CK_SESSION_HANDLE handle;
     CK_RV last_rv;       /* what the module answered last on this session */
     uint64_t generation; /* of the token's handles when it was opened: older handles are stale in it */
+    int64_t deadline_ms; /* of the request that has it; monotonic, 0: none */
     bool doubtful;       /* an unexpected answer was seen: the pool closes it instead of using it again */
 };
 

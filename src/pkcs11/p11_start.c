@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "err.h"
+#include "p11_guard.h"
 #include "p11_login.h"
 #include "p11_pool.h"
 #include "p11_token_state.h"
@@ -87,7 +88,8 @@ restart_unless_shared(struct hs_p11_token *token, hsmart_err *err)
 }
 
 static enum hsmart_code
-start_once(struct hs_p11_token *token, bool restart, enum hs_start what, bool *out_false_answer, hsmart_err *err)
+start_once(struct hs_p11_token *token, bool restart, enum hs_start what, int64_t deadline_ms, bool *out_false_answer,
+           hsmart_err *err)
 {
     enum hsmart_code code = restart ? restart_unless_shared(token, err) : HSMART_OK;
 
@@ -96,7 +98,7 @@ start_once(struct hs_p11_token *token, bool restart, enum hs_start what, bool *o
     if (code == HSMART_OK)
         code = make_identity(token, err);
     if (code == HSMART_OK && what == HS_START_ALL)
-        code = hs_login_open_anchor(token, out_false_answer, err);
+        code = hs_login_open_anchor(token, deadline_ms, out_false_answer, err);
     if (code == HSMART_OK)
         hs_pool_set_limit(token);
     return code;
@@ -107,7 +109,7 @@ start_once(struct hs_p11_token *token, bool restart, enum hs_start what, bool *o
 /* Other processes can make the answers of some tokens false: those are asked for again, a bounded number of times. The
  * turn makes them rare, this makes them harmless. Nobody has a session of the token, so it can be restarted. */
 static enum hsmart_code
-start_until_true(struct hs_p11_token *token, bool restart, enum hs_start what, hsmart_err *err)
+start_until_true(struct hs_p11_token *token, bool restart, enum hs_start what, int64_t deadline_ms, hsmart_err *err)
 {
     enum hsmart_code code = HSMART_OK;
 
@@ -115,39 +117,43 @@ start_until_true(struct hs_p11_token *token, bool restart, enum hs_start what, h
         bool false_answer = false;
         if (i > 0)
             hs_clock_sleep_ms(START_REST_MS * i + hs_random_below(START_REST_MS * 2));
-        code = start_once(token, restart || i > 0, what, &false_answer, err);
-        if (!false_answer)
+        code = start_once(token, restart || i > 0, what, deadline_ms, &false_answer, err);
+        if (!false_answer || hs_clock_monotonic_ms() >= deadline_ms)
             return code;
         hs_log_detail(&token->log, "asks the token again: what it answered can be another process's doing");
     }
     return code;
 }
 
+/* Half of the time is for the turn, without which it goes on. */
 static int
-turn_begin_when_needed(const struct hs_p11_token *token, const char *module_path)
+turn_begin_when_needed(const struct hs_p11_token *token, const char *module_path, int64_t deadline_ms)
 {
-    return (token->quirks & HS_QUIRK_SERIAL_START) != 0 ? hs_p11_turn_begin(module_path, &token->log) : -1;
+    int64_t left_ms = deadline_ms - hs_clock_monotonic_ms();
+
+    return (token->quirks & HS_QUIRK_SERIAL_START) != 0 ? hs_p11_turn_begin(module_path, left_ms / 2, &token->log) : -1;
 }
 
 enum hsmart_code
 hs_start_first(struct hs_p11_token *token, const hsmart_token_options *options, enum hs_start what, hsmart_err *err)
 {
-    int turn = turn_begin_when_needed(token, options->module);
+    int64_t deadline_ms = hs_clock_monotonic_ms() + HS_GUARD_WAIT_MS;
+    int turn = turn_begin_when_needed(token, options->module, deadline_ms);
     enum hsmart_code code = HSMART_OK;
 
     if (token->module == NULL)
         code = hs_p11_module_open(options->module, options->init_string, &token->log, &token->module, err);
     if (code == HSMART_OK)
-        code = start_until_true(token, false, what, err);
+        code = start_until_true(token, false, what, deadline_ms, err);
     hs_p11_turn_end(turn);
     return code;
 }
 
 enum hsmart_code
-hs_start_again(struct hs_p11_token *token, hsmart_err *err)
+hs_start_again(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err)
 {
-    int turn = turn_begin_when_needed(token, token->module->path);
-    enum hsmart_code code = start_until_true(token, true, HS_START_ALL, err);
+    int turn = turn_begin_when_needed(token, token->module->path, deadline_ms);
+    enum hsmart_code code = start_until_true(token, true, HS_START_ALL, deadline_ms, err);
 
     hs_p11_turn_end(turn);
     return code;
@@ -155,11 +161,11 @@ hs_start_again(struct hs_p11_token *token, hsmart_err *err)
 
 /* Without retries: what a false answer needs is the module restarted, and others are in it. */
 enum hsmart_code
-hs_start_relogin(struct hs_p11_token *token, hsmart_err *err)
+hs_start_relogin(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err)
 {
-    int turn = turn_begin_when_needed(token, token->module->path);
+    int turn = turn_begin_when_needed(token, token->module->path, deadline_ms);
     bool false_answer = false;
-    enum hsmart_code code = hs_login_open_anchor(token, &false_answer, err);
+    enum hsmart_code code = hs_login_open_anchor(token, deadline_ms, &false_answer, err);
 
     hs_p11_turn_end(turn);
     return code;

@@ -11,9 +11,10 @@ enum hs_start { HS_START_FIND_ONLY, HS_START_ALL };
  * that false answers need. */
 HSMART_MUST_CHECK enum hsmart_code hs_start_first(struct hs_p11_token *token, const hsmart_token_options *options,
                                                   enum hs_start what, hsmart_err *err);
-/* The same again; the module is restarted before when nobody else uses it. Nobody may have a session of the token. */
-HSMART_MUST_CHECK enum hsmart_code hs_start_again(struct hs_p11_token *token, hsmart_err *err);
+/* The same again; the module is restarted before when nobody else uses it. Nobody may have a session of the token. What
+ * other processes hold is waited for until `deadline_ms` at most. */
+HSMART_MUST_CHECK enum hsmart_code hs_start_again(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err);
 /* Opens the anchor of the token again, where it is. */
-HSMART_MUST_CHECK enum hsmart_code hs_start_relogin(struct hs_p11_token *token, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_start_relogin(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err);
 
 #endif

@@ -78,7 +78,7 @@ hs_p11_token_open(const hsmart_token_options *options, struct hs_p11_token **out
     if (code == HSMART_OK && asks_a_person(token))
         code = hs_start_first(token, options, HS_START_FIND_ONLY, err);
     if (code == HSMART_OK)
-        code = hs_login_read_pin(token, err);
+        code = hs_login_read_pin(token, INT64_MAX, err);
     if (code == HSMART_OK)
         code = hs_start_first(token, options, HS_START_ALL, err);
     if (code == HSMART_OK) {
@@ -118,11 +118,15 @@ hs_p11_token_stop(struct hs_p11_token *token, hsmart_err *err)
     bool quiet = hs_pool_wait_until_quiet(token, deadline_ms);
     while (quiet && token->request_count > 0)
         quiet = hs_pool_wait(token, deadline_ms) || token->request_count == 0;
-    if (quiet)
+    if (quiet) {
+        token->busy_count++; /* another one who stops it waits until this is done */
         hs_pool_drop_sessions(token);
-    else
+        token->busy_count--;
+        (void)pthread_cond_broadcast(&token->changed);
+    } else {
         code = hs_err_set(err, HSMART_TOKEN_BUSY,
                           "token \"%s\" is stopped, but calls into its module have not come back", token->name);
+    }
     (void)pthread_mutex_unlock(&token->lock);
     return code;
 }
@@ -185,7 +189,10 @@ hs_p11_token_pin_fd(const struct hs_p11_token *token, int *out_fd, hsmart_err *e
 {
     struct hs_secret pin = {0};
     int fd = -1;
-    enum hsmart_code code = hs_login_copy_pin((struct hs_p11_token *)(uintptr_t)token, &pin, err); /* its lock */
+    enum hsmart_code code = hs_pool_check_fork(token, err); /* the lock may be another thread's of the parent */
+
+    if (code == HSMART_OK)
+        code = hs_login_copy_pin((struct hs_p11_token *)(uintptr_t)token, &pin, err); /* its lock */
 
     if (code == HSMART_OK && pin.data != NULL)
         code = hs_pin_to_fd(&pin, &fd, err);

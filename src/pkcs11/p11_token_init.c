@@ -209,7 +209,7 @@ hs_p11_token_init(const hsmart_token_options *options, const hsmart_token_init_o
     if (code == HSMART_OK)
         code = check_pin_lengths(&set_up, err);
     if (code == HSMART_OK) {
-        turn = takes_turns ? hs_p11_turn_begin(options->module, &log) : -1;
+        turn = takes_turns ? hs_p11_turn_begin(options->module, HS_P11_TURN_WAIT_MS, &log) : -1;
         code = initialize_token(&set_up, err);
         hs_p11_turn_end(turn);
     }

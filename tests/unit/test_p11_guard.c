@@ -13,10 +13,12 @@
 
 #include <cmocka.h>
 
+#include "clock.h"
 #include "file.h"
 #include "p11_guard.h"
 
 #define IDENTITY "hsmart-test 1234"
+#define SOON (hs_clock_monotonic_ms() + HS_GUARD_WAIT_MS)
 
 static char directory[64];
 
@@ -59,7 +61,7 @@ try_pin(const char *pin, enum ending ending)
         return;
     if (ending == UNCLEAR_TWICE)
         try_pin(pin, UNCLEAR);
-    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(pin), &guard, NULL), HSMART_OK);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(pin), SOON, &guard, NULL), HSMART_OK);
     assert_int_equal(hs_guard_mark_pending(&guard, NULL), HSMART_OK);
     if (ending == ACCEPTED)
         assert_int_equal(hs_guard_mark_end(&guard, HS_GUARD_OPEN, NULL), HSMART_OK);
@@ -101,13 +103,103 @@ the_guard_lets_through(void **state)
     hsmart_err err = {0};
 
     try_pin("1111", row->ending);
-    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(row->next_pin), &guard, &err), row->code);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(row->next_pin), SOON, &guard, &err), row->code);
     if (row->code == HSMART_OK) {
         assert_int_equal(guard.other_pin, row->other_pin);
     } else {
         assert_non_null(strstr(err.hint, "unlock-guard"));
         assert_null(strstr(err.text, "1111"));
     }
+    hs_guard_end(&guard);
+}
+
+/* Tries before the one that counts, in their order. */
+static struct history {
+    const char *name;
+    struct {
+        const char *pin;
+        enum ending ending;
+    } tries[4];
+    const char *next_pin;
+    enum hsmart_code code;
+} histories[] = {
+    {"refused before another refused one: closed for both",
+     {{"1111", REFUSED}, {"2222", REFUSED}},
+     "1111",
+     HSMART_PIN_GUARDED},
+    {"the later of two refused ones", {{"1111", REFUSED}, {"2222", REFUSED}}, "2222", HSMART_PIN_GUARDED},
+    {"a third value after two refused ones", {{"1111", REFUSED}, {"2222", REFUSED}}, "3333", HSMART_OK},
+    {"refused before another one was accepted: closed for it",
+     {{"1111", REFUSED}, {"2222", ACCEPTED}},
+     "1111",
+     HSMART_PIN_GUARDED},
+    {"the accepted one goes on", {{"1111", REFUSED}, {"2222", ACCEPTED}}, "2222", HSMART_OK},
+    {"crashed before another one was accepted: closed for it",
+     {{"1111", CRASHED}, {"2222", ACCEPTED}},
+     "1111",
+     HSMART_PIN_GUARDED},
+    {"crashed before another one was refused: closed for it",
+     {{"1111", CRASHED}, {"2222", REFUSED}},
+     "1111",
+     HSMART_PIN_GUARDED},
+    {"refused, accepted, accepted: closed for it",
+     {{"1111", REFUSED}, {"2222", ACCEPTED}, {"2222", ACCEPTED}},
+     "1111",
+     HSMART_PIN_GUARDED},
+    {"all is forgotten by an operator's word", {{"1111", REFUSED}, {"2222", REFUSED_THEN_REOPENED}}, "1111", HSMART_OK},
+    {"an unclear end is no word against it", {{"1111", UNCLEAR}, {"2222", REFUSED}}, "1111", HSMART_OK},
+    {"a second unclear end closes for it, whatever is tried then",
+     {{"1111", UNCLEAR_TWICE}, {"2222", REFUSED}},
+     "1111",
+     HSMART_PIN_GUARDED},
+    {"an operator's word is for one try",
+     {{"1111", REFUSED_THEN_REOPENED}, {"1111", REFUSED}},
+     "1111",
+     HSMART_PIN_GUARDED},
+};
+
+static void
+no_pin_is_tried_twice(void **state)
+{
+    const struct history *row = *state;
+    struct hs_guard guard = {0};
+
+    for (size_t i = 0; i < HS_ARRAY_LEN(row->tries); i++)
+        try_pin(row->tries[i].pin, row->tries[i].ending);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(row->next_pin), SOON, &guard, NULL), row->code);
+    hs_guard_end(&guard);
+}
+
+static void
+the_oldest_is_forgotten_when_there_are_many(void **state)
+{
+    char pin[16];
+    struct hs_guard guard = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 3 * HS_GUARD_TRIED_MAX; i++) {
+        (void)snprintf(pin, sizeof pin, "%04u", i);
+        try_pin(pin, REFUSED);
+    }
+    for (unsigned i = 2 * HS_GUARD_TRIED_MAX; i < 3 * HS_GUARD_TRIED_MAX; i++) {
+        (void)snprintf(pin, sizeof pin, "%04u", i);
+        assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str(pin), SOON, &guard, NULL), HSMART_PIN_GUARDED);
+    }
+    try_pin("0000", ACCEPTED);
+}
+
+static void
+the_wait_for_another_process_has_a_deadline(void **state)
+{
+    struct hs_guard guard = {0}, second = {0};
+    hsmart_err err = {0};
+
+    (void)state;
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &guard, NULL), HSMART_OK);
+    int64_t start_ms = hs_clock_monotonic_ms();
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), start_ms + 50, &second, &err),
+                     HSMART_TOKEN_BUSY);
+    assert_true(hs_clock_monotonic_ms() - start_ms < HS_GUARD_WAIT_MS / 2);
     hs_guard_end(&guard);
 }
 
@@ -184,7 +276,7 @@ tokens_do_not_share_a_guard(void **state)
 
     (void)state;
     try_pin("1111", REFUSED);
-    assert_int_equal(hs_guard_begin(directory, "hsmart-test 9999", hs_span_str("1111"), &guard, NULL), HSMART_OK);
+    assert_int_equal(hs_guard_begin(directory, "hsmart-test 9999", hs_span_str("1111"), SOON, &guard, NULL), HSMART_OK);
     hs_guard_end(&guard);
 }
 
@@ -201,10 +293,10 @@ a_damaged_state_closes_the_guard(void **state)
     assert_int_equal(hs_guard_look(directory, IDENTITY, &found, &path, NULL), HSMART_OK);
     assert_int_equal(hs_file_write_atomic(hs_buf_text(&path), hs_span_str("hsmart-pin-guard 1\nstate op"), 0600, NULL),
                      HSMART_OK);
-    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), &guard, &err), HSMART_PIN_GUARDED);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &guard, &err), HSMART_PIN_GUARDED);
     assert_non_null(strstr(err.text, "damaged"));
     assert_int_equal(hs_guard_reopen(directory, IDENTITY, NULL), HSMART_OK);
-    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), &guard, &err), HSMART_OK);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &guard, &err), HSMART_OK);
     hs_guard_end(&guard);
     hs_buf_clear(&path);
 }
@@ -216,7 +308,8 @@ without_a_place_to_write_there_is_no_login(void **state)
     hsmart_err err = {0};
 
     (void)state;
-    assert_int_equal(hs_guard_begin("/proc/hsmart", IDENTITY, hs_span_str("1111"), &guard, &err), HSMART_PIN_GUARDED);
+    assert_int_equal(hs_guard_begin("/proc/hsmart", IDENTITY, hs_span_str("1111"), SOON, &guard, &err),
+                     HSMART_PIN_GUARDED);
 }
 
 static void
@@ -226,13 +319,13 @@ a_second_process_waits_and_then_sees_the_end(void **state)
     int status = 0;
 
     (void)state;
-    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), &guard, NULL), HSMART_OK);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &guard, NULL), HSMART_OK);
     assert_int_equal(hs_guard_mark_pending(&guard, NULL), HSMART_OK);
     pid_t child = fork();
     if (child == 0) {
         struct hs_guard own = {0};
         (void)close(guard.lock_fd); /* the child's copy must not keep the lock */
-        _exit((int)hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), &own, NULL));
+        _exit((int)hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &own, NULL));
     }
     assert_true(child > 0);
     (void)usleep(50000);
@@ -247,8 +340,10 @@ a_second_process_waits_and_then_sees_the_end(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[HS_ARRAY_LEN(transitions) + 7] = {0};
+    struct CMUnitTest tests[HS_ARRAY_LEN(transitions) + HS_ARRAY_LEN(histories) + 9] = {0};
     const struct CMUnitTest others[] = {
+        cmocka_unit_test_setup_teardown(the_oldest_is_forgotten_when_there_are_many, fresh_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(the_wait_for_another_process_has_a_deadline, fresh_directory, remove_directory),
         cmocka_unit_test_setup_teardown(the_file_is_the_owners_and_holds_no_pin, fresh_directory, remove_directory),
         cmocka_unit_test_setup_teardown(after_a_success_not_even_a_digest_is_kept, fresh_directory, remove_directory),
         cmocka_unit_test_setup_teardown(what_a_killed_process_left_is_removed, fresh_directory, remove_directory),
@@ -266,6 +361,12 @@ main(void)
                                            .setup_func = fresh_directory,
                                            .teardown_func = remove_directory,
                                            .initial_state = &transitions[count]};
+    for (size_t i = 0; i < HS_ARRAY_LEN(histories); i++)
+        tests[count++] = (struct CMUnitTest){.name = histories[i].name,
+                                             .test_func = no_pin_is_tried_twice,
+                                             .setup_func = fresh_directory,
+                                             .teardown_func = remove_directory,
+                                             .initial_state = &histories[i]};
     for (size_t i = 0; i < HS_ARRAY_LEN(others); i++)
         tests[count++] = others[i];
     return _cmocka_run_group_tests("pin guard", tests, count, NULL, NULL);
