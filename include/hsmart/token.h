@@ -123,7 +123,8 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_look_at_guard(const h
 
 /* `hsmart_token_pin_fd` opens a descriptor from which a child process can read the PIN that opened the
  * token ("--pin-source fd:N"), so that the child need not ask again; sets `*out_fd` to -1 for a token opened
- * with `pinpad` or without login. The caller closes it. HSMART_PIN_UNAVAILABLE when there is no descriptor to be had. */
+ * with `pinpad` or without login. The caller closes it. HSMART_PIN_UNAVAILABLE when there is no descriptor to be had,
+ * HSMART_FORKED in a child of the process that opened the token. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_pin_fd(const hsmart_token *token, int *out_fd,
                                                                   hsmart_err *err);
 
