@@ -158,7 +158,7 @@ load_previous(struct ceremony *ceremony, hsmart_err *err)
         return HSMART_OK;
     code = hs_record_load(path, &ceremony->previous, err);
     if (code == HSMART_OK)
-        code = hs_record_check(&ceremony->previous, err);
+        code = hs_record_check_link(&ceremony->previous, err);
     if (code == HSMART_OK && hs_record_is_rehearsal(&ceremony->previous))
         code = hs_err_set(err, HSMART_POLICY_REFUSED, "it is the record of a rehearsal");
     ceremony->has_previous = code == HSMART_OK;

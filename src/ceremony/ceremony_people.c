@@ -3,6 +3,7 @@
 #include "ceremony_state.h"
 #include "clock.h"
 #include "err.h"
+#include "record_verify.h"
 #include "text.h"
 #include "words.h"
 
@@ -75,6 +76,18 @@ is_the_plan(struct ceremony *ceremony, void *arg, const char *answer, char why[2
            hs_words_equal(answer, ceremony->plan.sha256_hex);
 }
 
+/* The digest alone would tell nobody that it is somebody else's record, or of a failure. */
+static void
+tell_previous(struct ceremony *ceremony)
+{
+    const hs_json_value *root = ceremony->previous.doc.root;
+
+    if (ceremony->has_previous)
+        hs_ceremony_say(ceremony, "Chained to: \"%s\" of %s, %s, which %s", hs_record_text(root, "ceremony"),
+                        hs_record_text(root, "organisation"), hs_record_text(root, "finished"),
+                        hs_record_has_passed(&ceremony->previous) ? "passed" : "FAILED");
+}
+
 enum hsmart_code
 hs_ceremony_confirm_plan(struct ceremony *ceremony, hsmart_err *err)
 {
@@ -85,6 +98,7 @@ hs_ceremony_confirm_plan(struct ceremony *ceremony, hsmart_err *err)
     hs_ceremony_say(ceremony, "%s \"%s\"", ceremony->options->rehearsal ? "REHEARSAL of ceremony" : "Ceremony",
                     plan->title);
     hs_ceremony_say(ceremony, "of %s", plan->organisation);
+    tell_previous(ceremony);
     hs_ceremony_say(ceremony, "%s", "");
     hs_ceremony_say(ceremony, "1. The plan. Its SHA-256:");
     ceremony->seam->show_fingerprint(ceremony->seam->arg, HS_SPAN_OF(plan->sha256));

@@ -10,6 +10,7 @@ struct hs_record_expectation {
     const struct hs_record *previous; /* the record of the ceremony before */
     const char *trust;                /* thumbprint of a key that must have signed */
     const char *directory;            /* where the files may be that were written with the record */
+    bool may_have_failed;             /* as a link of a chain: see hs_record_check_link */
 };
 
 enum hs_record_verdict { HS_RECORD_GOOD, HS_RECORD_BAD, HS_RECORD_NOT_LOOKED };
@@ -26,6 +27,10 @@ HSMART_MUST_CHECK enum hsmart_code hs_record_verify(const struct hs_record *reco
 /* The same for programs: HSMART_CHECK_FAILED with the first check that does not hold. That the ceremony failed is one.
  */
 HSMART_MUST_CHECK enum hsmart_code hs_record_check(const struct hs_record *record, hsmart_err *err);
+
+/* The same for the record before another one, whose digest is in that one. It may be of a ceremony that failed, and
+ * then unsigned: the digest says that it is the one. Otherwise a failure could be left out of the chain. */
+HSMART_MUST_CHECK enum hsmart_code hs_record_check_link(const struct hs_record *record, hsmart_err *err);
 
 bool hs_record_is_rehearsal(const struct hs_record *record);
 bool hs_record_has_passed(const struct hs_record *record);
