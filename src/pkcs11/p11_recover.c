@@ -134,6 +134,7 @@ struct request {
     int64_t deadline_ms;
     bool probe; /* let through by an open circuit */
     bool climbed, climb_failed;
+    bool seeks_key;      /* restarts the module for a key that is gone */
     CK_RV rv;            /* what the token answered last */
     uint64_t generation; /* under which it was tried last */
 };
@@ -214,14 +215,29 @@ climb_and_try(struct request *request, enum hs_rung rung, hsmart_err *err)
     return try_once(request, err);
 }
 
-/* A key that is gone or another one, a PIN, a policy, a mechanism: nothing that a new session cures. */
+/* A key whose files could not be read for a moment, or that is newer than the module's start, is shown by some modules
+ * only after a restart (SoftHSM2, nShield). At growing intervals, since the token's other keys are in use meanwhile. */
+static bool
+may_seek_key(struct request *request)
+{
+    struct hs_p11_token *token = request->token;
+
+    (void)pthread_mutex_lock(&token->lock);
+    request->seeks_key = hs_circuit_enter(&token->seeking, hs_clock_monotonic_ms()) != HS_CIRCUIT_REFUSE;
+    (void)pthread_mutex_unlock(&token->lock);
+    return request->seeks_key;
+}
+
+/* Another key, a PIN, a policy, a mechanism: nothing that a new session cures. */
 static enum hs_rung
-rung_after(const struct request *request, enum hsmart_code code, enum hs_rung rung)
+rung_after(struct request *request, enum hsmart_code code, enum hs_rung rung)
 {
     if (code == HSMART_OK || request->climb_failed || hs_clock_monotonic_ms() >= request->deadline_ms)
         return HS_RUNG_NONE;
     if (code == HSMART_SIGNATURE_WRONG)
         return rung < HS_RUNG_RELOAD ? HS_RUNG_RELOAD : HS_RUNG_NONE;
+    if (code == HSMART_KEY_ABSENT)
+        return rung < HS_RUNG_RELOAD && may_seek_key(request) ? HS_RUNG_RELOAD : HS_RUNG_NONE;
     if (is_tokens_fault(code) || code == HSMART_TOKEN_BUSY)
         return hs_p11_rung_after(request->rv, rung);
     return HS_RUNG_NONE;
@@ -239,12 +255,18 @@ end(struct request *request, enum hsmart_code code, enum hs_rung rung)
 
     (void)pthread_mutex_lock(&token->lock);
     bool was_open = token->circuit.failures > 0, climbed = rung >= HS_RUNG_LOGIN && !request->climb_failed;
-    if (code == HSMART_OK || (request->probe && climbed && !failed_on_top))
+    bool is_current = request->generation == token->generation; /* else the login that it had may be gone by now */
+    if ((code == HSMART_OK && is_current) || (request->probe && climbed && !failed_on_top))
         hs_circuit_succeed(&token->circuit);
     else if (climbed_in_vain || failed_on_top)
         hs_circuit_fail(&token->circuit, hs_clock_monotonic_ms(), hs_random_below(1U << 16));
     else if (request->probe)
         hs_circuit_abandon(&token->circuit);
+    int64_t now_ms = hs_clock_monotonic_ms();
+    if (request->seeks_key && code == HSMART_OK)
+        hs_circuit_succeed(&token->seeking);
+    else if (request->seeks_key && now_ms >= token->seeking.open_until_ms) /* several that sought at once count once */
+        hs_circuit_fail(&token->seeking, now_ms, hs_random_below(1U << 16));
     bool is_open = token->circuit.failures > 0;
     token->request_count--;
     if (token->stopped)

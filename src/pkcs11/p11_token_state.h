@@ -52,6 +52,7 @@ struct hs_p11_token {
     bool opening, climbing, stopped;
     uint64_t generation; /* counts recoveries: handles and sessions of an older one are stale */
     struct hs_circuit circuit;
+    struct hs_circuit seeking; /* how often the module is restarted for keys that are gone */
     char trouble[HS_TROUBLE_MAX]; /* why the last recovery failed */
 };
 

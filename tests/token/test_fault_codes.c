@@ -101,7 +101,7 @@ static const struct exception {
     {"C_OpenSession", "sign", CKR_OK, true, false, true, HSMART_SESSION_LOST, 0},
     {"C_OpenSession", "open", CKR_OK, false, false, false, HSMART_SESSION_LOST, 0},
     {"C_FindObjectsInit", NULL, CKR_OK, true, false, true, HSMART_SESSION_LOST, 0},
-    {"C_FindObjects", "sign", CKR_OK, false, false, false, HSMART_KEY_ABSENT, 0},
+    {"C_FindObjects", "sign", CKR_OK, true, false, false, HSMART_KEY_ABSENT, 0},
     {"C_FindObjects", "find", CKR_OK, true, false, false, HSMART_KEY_ABSENT, 0},
     {"C_GetAttributeValue", "find", CKR_OK, true, false, false, HSMART_KEY_UNUSABLE, 0},
     {"C_GetAttributeValue", "sign", CKR_OK, false, false, false, HSMART_KEY_UNUSABLE, 0},

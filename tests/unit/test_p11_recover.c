@@ -267,7 +267,7 @@ no_answer_at_all_makes_it_try_for_ever(void **state)
 static void
 what_is_not_the_tokens_fault_is_tried_once(void **state)
 {
-    static const enum hsmart_code codes[] = {HSMART_KEY_ABSENT,  HSMART_KEY_MISMATCH, HSMART_POLICY_REFUSED,
+    static const enum hsmart_code codes[] = {HSMART_KEY_MISMATCH, HSMART_POLICY_REFUSED,
                                              HSMART_PIN_GUARDED, HSMART_NO_MEMORY,    HSMART_INTERNAL};
 
     (void)state;
@@ -308,6 +308,49 @@ a_wrong_signature_gets_one_more_try_on_a_restarted_module(void **state)
     assert_int_equal(hs_p11_token_request(token, &sign, NULL), HSMART_OK);
 }
 
+/* Shown again once the module was started anew; `arg`: it never is. */
+static enum hsmart_code
+run_with_a_key_that_is_gone(void *arg, struct hs_p11_session *session, hsmart_err *err)
+{
+    const bool *is_gone_for_good = arg;
+
+    (void)session;
+    if (!*is_gone_for_good && fake->calls[FAKE_INITIALIZE] > 0)
+        return HSMART_OK;
+    return hs_err_set(err, HSMART_KEY_ABSENT, "the key is gone from the token");
+}
+
+static void
+a_key_that_is_gone_is_looked_for_in_a_restarted_module(void **state)
+{
+    bool is_gone_for_good = false;
+    const struct hs_p11_operation operation = {run_with_a_key_that_is_gone, NULL, &is_gone_for_good};
+
+    (void)state;
+    assert_int_equal(hs_p11_token_request(token, &operation, NULL), HSMART_OK);
+    assert_int_equal(fake->calls[FAKE_INITIALIZE], 1);
+}
+
+static void
+a_key_that_stays_gone_hardly_disturbs_the_others(void **state)
+{
+    bool is_gone_for_good = true;
+    const struct hs_p11_operation operation = {run_with_a_key_that_is_gone, NULL, &is_gone_for_good};
+
+    (void)state;
+    for (unsigned restarts = 1; restarts < 4; restarts++) {
+        int64_t until_ms = hs_clock_monotonic_ms() + 60;
+        do {
+            assert_int_equal(hs_p11_token_request(token, &operation, NULL), HSMART_KEY_ABSENT);
+            assert_int_equal(hs_p11_token_request(token, &sign, NULL), HSMART_OK);
+        } while (hs_clock_monotonic_ms() < until_ms);
+        assert_in_range(fake->calls[FAKE_INITIALIZE], 1, restarts);
+        hs_clock_sleep_ms((unsigned)FIRST_BACKOFF_MS << (restarts - 1));
+    }
+    is_gone_for_good = false; /* it was made anew */
+    assert_int_equal(hs_p11_token_request(token, &operation, NULL), HSMART_OK);
+}
+
 /* ---- The circuit ---- */
 
 static void
@@ -336,6 +379,35 @@ an_open_circuit_tells_why_and_closes_after_a_good_probe(void **state)
     assert_non_null(strstr(log_text, "works again"));
     assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_OK);
     assert_int_equal(fake->calls[FAKE_LOGIN], 1);
+}
+
+static enum hsmart_code
+run_while_the_login_is_lost(void *arg, struct hs_p11_session *session, hsmart_err *err)
+{
+    (void)arg;
+    (void)session;
+    (void)err;
+    fake->tokens[0].pin = "5678";
+    fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_USER_NOT_LOGGED_IN, 1, 1);
+    assert_int_equal(hs_p11_token_request(token, &sign, NULL), HSMART_PIN_REFUSED);
+    return HSMART_OK;
+}
+
+/* It was begun with a login that is gone: nothing is known of the next. */
+static void
+a_request_from_before_a_recovery_does_not_close_the_circuit(void **state)
+{
+    const struct hs_p11_operation overtaken = {run_while_the_login_is_lost, NULL, NULL};
+    hsmart_err err = {0};
+
+    (void)state;
+    assert_int_equal(hs_p11_token_request(token, &overtaken, &err), HSMART_OK);
+    assert_null(strstr(log_text, "works again"));
+    assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_TOKEN_UNAVAILABLE);
+    hs_test_write(&files, "pin", "5678\n", NULL);
+    hs_clock_sleep_ms(FIRST_BACKOFF_MS);
+    assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_OK);
+    assert_non_null(strstr(log_text, "works again"));
 }
 
 /* A failed recovery leaves no login: what a session shows then (no private key at all) must not be believed. */
@@ -854,6 +926,9 @@ main(void)
     ADD_TEST(&rows, what_is_not_the_tokens_fault_is_tried_once);
     ADD_TEST(&rows, a_wrong_signature_gets_one_more_try_on_a_restarted_module);
     ADD_TEST(&rows, an_open_circuit_tells_why_and_closes_after_a_good_probe);
+    ADD_TEST(&rows, a_request_from_before_a_recovery_does_not_close_the_circuit);
+    ADD_TEST(&rows, a_key_that_is_gone_is_looked_for_in_a_restarted_module);
+    ADD_TEST(&rows, a_key_that_stays_gone_hardly_disturbs_the_others);
     ADD_TEST(&rows, no_session_is_lent_after_a_recovery_that_failed);
     ADD_TEST(&rows, a_pin_changed_meanwhile_is_tried_once_and_the_new_one_helps);
     ADD_TEST(&rows, another_token_in_the_slot_is_not_taken_for_this_one);
