@@ -26,7 +26,7 @@ const struct hs_err_row hs_err_rows[] = {
      "Check space, permissions and that standard output is open, then run the command again."},
     {HSMART_INPUT_MALFORMED, "HSMART_INPUT_MALFORMED", HS_EXIT_CHECK,
      "A JWK, JWKS, JWT or other input is not what it should be.",
-     "Look at the input where the message points; `hsmart check` shows every finding."},
+     "Correct the input where the message points; `hsmart check` shows every finding in a JWK Set or an assertion."},
     {HSMART_MODULE_UNUSABLE, "HSMART_MODULE_UNUSABLE", HS_EXIT_TOKEN,
      "The PKCS#11 module cannot be loaded or initialised.",
      "Give the absolute path of the vendor's PKCS#11 library, and check its own configuration and environment."},

@@ -103,6 +103,7 @@ static enum hsmart_code
 check_directory(struct ceremony *ceremony, hsmart_err *err)
 {
     const char *out = ceremony->options->out_directory;
+    struct stat there;
     enum hsmart_code code;
 
     if (out == NULL)
@@ -110,7 +111,7 @@ check_directory(struct ceremony *ceremony, hsmart_err *err)
     code = hs_ceremony_paths(ceremony, err);
     if (code != HSMART_OK)
         return code;
-    if (access(out, F_OK) == 0) {
+    if (lstat(out, &there) == 0) { /* also a link to nowhere: the directory could not get its name later */
         (void)hs_err_set(err, HSMART_OUTPUT_FAILED, "\"%s\" is there already", out);
         hs_err_hint(err, "a ceremony writes into a directory of its own, which it makes: give another name");
         return HSMART_OUTPUT_FAILED;

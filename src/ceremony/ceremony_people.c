@@ -112,15 +112,14 @@ is_a_name(struct ceremony *ceremony, void *arg, const char *answer, char why[200
 {
     char **out_name = arg;
 
-    if (answer[0] == 0 || strlen(answer) > NAME_MAX_LEN || !hs_text_is_utf8(hs_span_str(answer))) {
+    if (answer[0] == 0 || strlen(answer) > NAME_MAX_LEN) {
         (void)snprintf(why, 200, "a name has 1 to %u bytes", NAME_MAX_LEN);
         return false;
     }
-    for (const char *at = answer; *at != 0; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
-            (void)snprintf(why, 200, "a name has no control characters");
-            return false;
-        }
+    if (!hs_text_is_printable(answer)) {
+        (void)snprintf(why, 200, "a name is UTF-8 without control characters");
+        return false;
+    }
     for (size_t i = 0; i < ceremony->person_count; i++)
         if (strcmp(ceremony->people[i].name, answer) == 0) {
             (void)snprintf(why, 200, "%s takes part already, and nobody has two parts", answer);

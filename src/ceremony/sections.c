@@ -4,6 +4,7 @@
 
 #include "config_scan.h"
 #include "err.h"
+#include "text.h"
 
 #define WORD_MAX_LEN 2000U
 
@@ -232,6 +233,31 @@ read_section(struct reader *reader)
     return code;
 }
 
+/* What people read has to be what the parser reads: no character, in a comment either, turns the text around or off. */
+static enum hsmart_code
+check_is_readable(struct hs_span text, const char *file, hsmart_err *err)
+{
+    struct hs_buf line = {0};
+    enum hsmart_code code = HSMART_OK;
+
+    for (unsigned number = 1; text.len > 0 && code == HSMART_OK; number++) {
+        const uint8_t *end = memchr(text.data, '\n', text.len);
+        size_t len = end != NULL ? (size_t)(end - text.data) : text.len;
+        hs_buf_clear(&line);
+        code = hs_buf_append(&line, (struct hs_span){text.data, len}, err);
+        for (size_t i = 0; i < line.len; i++)
+            if (line.data[i] == '\t' || line.data[i] == '\r')
+                line.data[i] = ' ';
+        if (code == HSMART_OK && !hs_text_is_printable(hs_buf_text(&line)))
+            code = hs_sections_error(err, file, number,
+                                     "a character that turns the direction of the text or is not to be seen is here");
+        len += end != NULL;
+        text = (struct hs_span){text.data + len, text.len - len};
+    }
+    hs_buf_clear(&line);
+    return code;
+}
+
 enum hsmart_code
 hs_sections_parse(struct hs_span text, const char *file, struct hs_sections *out_sections, hsmart_err *err)
 {
@@ -246,6 +272,8 @@ hs_sections_parse(struct hs_span text, const char *file, struct hs_sections *out
     code = hs_config_scan(text, &clean, &line, err);
     if (code == HSMART_CONFIG_INVALID)
         code = hs_err_wrap(err, HSMART_INPUT_MALFORMED, "%s:%u", file, line);
+    if (code == HSMART_OK)
+        code = check_is_readable(text, file, err);
     reader.at = hs_buf_text(&clean);
     for (skip_space(&reader); code == HSMART_OK && *reader.at != 0; skip_space(&reader))
         code = read_section(&reader);
