@@ -214,3 +214,35 @@ hs_text_parse_number(const char *text, const char *what, long min, long max, lon
     *out_number = number;
     return HSMART_OK;
 }
+
+size_t
+hs_text_distance(const char *a, const char *b)
+{
+    size_t row[64];
+    size_t b_len = strlen(b);
+
+    if (b_len >= HS_ARRAY_LEN(row) || strlen(a) >= HS_ARRAY_LEN(row))
+        return HS_ARRAY_LEN(row);
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i] != 0; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < b_len; j++) {
+            size_t best = diagonal + (a[i] != b[j]);
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j + 1] + 1 < best)
+                best = row[j + 1] + 1;
+            diagonal = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    return row[b_len];
+}
+
+bool
+hs_text_is_near(const char *word, size_t distance)
+{
+    return distance <= 1 + strlen(word) / 3;
+}

@@ -22,5 +22,10 @@ HSMART_MUST_CHECK enum hsmart_code hs_text_parse_hex(const char *text, struct hs
 /* Reads a whole decimal number within bounds; HSMART_INVALID_ARGUMENT, naming `what`, when it is not. */
 HSMART_MUST_CHECK enum hsmart_code hs_text_parse_number(const char *text, const char *what, long min, long max,
                                                         long *out_number, hsmart_err *err);
+/* How many letters have to be changed, added or dropped to turn one word into the other; 64 for a word of 64 letters or
+ * more. */
+size_t hs_text_distance(const char *a, const char *b);
+/* Whether a word at this distance from `word` is worth suggesting. */
+bool hs_text_is_near(const char *word, size_t distance);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "config_scan.h"
 #include "err.h"
+#include "text.h"
 #include "trusted_file.h"
 
 #define SECTIONS_MAX 1000U /* of one kind: libconfuse compares each new name with all others */
@@ -75,16 +76,42 @@ list_settings(const cfg_t *cfg, struct hs_buf *out)
     return code;
 }
 
+/* The setting of the section `cfg` whose name is nearest to `name`; NULL when none is near. */
+static const char *
+nearest_setting(const cfg_t *cfg, const char *name)
+{
+    const char *nearest = NULL;
+    size_t nearest_distance = SIZE_MAX;
+
+    for (size_t i = 0; i < hs_config_setting_count; i++) {
+        const struct hs_config_setting *row = &hs_config_settings[i];
+        if (strcmp(hs_config_kinds[row->kind].name, cfg->name) != 0 || hs_config_is_refused(row))
+            continue;
+        size_t distance = hs_text_distance(name, row->name);
+        if (distance < nearest_distance) {
+            nearest = row->name;
+            nearest_distance = distance;
+        }
+    }
+    return nearest != NULL && hs_text_is_near(name, nearest_distance) ? nearest : NULL;
+}
+
+/* All names where they fit into a hint, as those of a token and a key do; those of a client are too many. */
 static void
 complain_of_unknown(const cfg_t *cfg, const char *name)
 {
     struct hs_buf names = {0};
+    const char *nearest = nearest_setting(cfg, name);
 
     if (is_setting_name(name))
         (void)hs_err_set(&reading.err, HSMART_CONFIG_INVALID, "there is no setting \"%s\" here", name);
     else
         (void)hs_err_set(&reading.err, HSMART_CONFIG_INVALID, "the name of a setting is expected here");
-    if (list_settings(cfg, &names) == HSMART_OK && names.len > 0)
+    if (nearest != NULL)
+        hs_err_hint(&reading.err, "did you mean \"%s\"?", nearest);
+    else if (strcmp(cfg->name, hs_config_kinds[HS_CONFIG_CLIENT].name) == 0)
+        hs_err_hint(&reading.err, "docs/configuration.md lists the settings of a client");
+    else if (list_settings(cfg, &names) == HSMART_OK && names.len > 0)
         hs_err_hint(&reading.err, "the settings of a %s are %s", cfg->name, hs_buf_text(&names));
     else
         hs_err_hint(&reading.err, "the sections are token, key and client; other files cannot be included");

@@ -23,6 +23,10 @@ static struct refusal {
     /* settings and sections */
     {"an unknown setting", TOKEN "key \"k\" {\n colour = \"red\"\n}", "f:3: there is no setting \"colour\" here",
      "the settings of a key are token, uri, thumbprint, kid, family, lifecycle-file, alg, allow-extractable"},
+    {"a setting that is misspelt", "client \"c\" { clientid = \"a\" }", "f:1: there is no setting \"clientid\" here",
+     "did you mean \"client-id\"?"},
+    {"a setting like no other", "client \"c\" { colour = \"red\" }", "f:1: there is no setting \"colour\" here",
+     "docs/configuration.md lists the settings of a client"},
     {"a setting of another section", "token \"t\" { kid = \"a\" }", "f:1: there is no setting \"kid\" here", "module"},
     {"a setting outside of a section", "\nuri = \"pkcs11:\"", "f:2: there is no setting \"uri\" here",
      "the sections are token, key and client"},

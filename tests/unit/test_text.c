@@ -147,6 +147,30 @@ a_number_is_whole_and_within_bounds(void **state)
         assert_non_null(strstr(err.text, "--lifetime is \""));
 }
 
+static struct distance {
+    const char *name, *given, *known;
+    size_t distance;
+    bool near;
+} distances[] = {
+    {"the same", "scope", "scope", 0, true},
+    {"one letter left out", "clientid", "client-id", 1, true},
+    {"one letter changed", "scape", "scope", 1, true},
+    {"two words", "colour", "jku", 5, false},
+    {"nothing", "", "kid", 3, false},
+    {"longer than any word", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "kid", 64,
+     false},
+};
+
+static void
+the_distance_of_words_is_counted_in_letters(void **state)
+{
+    const struct distance *row = *state;
+    size_t distance = hs_text_distance(row->given, row->known);
+
+    assert_int_equal(distance, row->distance);
+    assert_int_equal(hs_text_is_near(row->given, distance), row->near);
+}
+
 int
 main(void)
 {
@@ -157,5 +181,6 @@ main(void)
     ADD_TEST(&rows, text_is_not_cut_within_a_character);
     ADD_ROWS(&rows, hex_is_read_and_written, hexes);
     ADD_ROWS(&rows, a_number_is_whole_and_within_bounds, numbers);
+    ADD_ROWS(&rows, the_distance_of_words_is_counted_in_letters, distances);
     return rows_run("text", &rows);
 }

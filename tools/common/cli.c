@@ -11,6 +11,7 @@
 #include "output.h"
 #include "process.h"
 #include "report.h"
+#include "text.h"
 
 /* ---- Which verb ---- */
 
@@ -65,7 +66,7 @@ unknown_verb(const struct cli_program *program, int argc, char **argv, hsmart_er
 
     (void)snprintf(given, sizeof given, "%s%s%s", argv[0], of_two_words ? " " : "", of_two_words ? argv[1] : "");
     for (size_t i = 0; i < program->verb_count; i++) {
-        size_t distance = cli_distance(given, program->verbs[i]->name);
+        size_t distance = hs_text_distance(given, program->verbs[i]->name);
         if (distance < nearest_distance) {
             nearest = program->verbs[i]->name;
             nearest_distance = distance;
@@ -76,7 +77,7 @@ unknown_verb(const struct cli_program *program, int argc, char **argv, hsmart_er
     if (is_first_word(program, argv[0]) && argc == 1) {
         (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" needs one word more", given);
         hs_err_hint(err, "\"%s %s --help\" lists the commands that begin so", program->name, given);
-    } else if (nearest != NULL && cli_is_near(given, nearest_distance)) {
+    } else if (nearest != NULL && hs_text_is_near(given, nearest_distance)) {
         hs_err_hint(err, "did you mean \"%s %s\"?", program->name, nearest);
     } else {
         hs_err_hint(err, "\"%s --help\" lists the commands", program->name);

@@ -26,9 +26,4 @@ struct cli_command {
 };
 struct cli_command cli_command_of(const struct cli_program *program, const struct cli_verb *verb);
 
-/* How many letters have to be changed, added or dropped to turn one word into the other. */
-size_t cli_distance(const char *a, const char *b);
-/* Whether a word at this distance is worth suggesting. */
-bool cli_is_near(const char *word, size_t distance);
-
 #endif

@@ -21,8 +21,8 @@ struct parser {
     size_t count;
 };
 
-static void
-parser_fill(struct parser *parser, const struct cli_program *program, const struct cli_verb *verb)
+static enum hsmart_code
+parser_fill(struct parser *parser, const struct cli_program *program, const struct cli_verb *verb, hsmart_err *err)
 {
     size_t letters_len = 0;
 
@@ -30,8 +30,11 @@ parser_fill(struct parser *parser, const struct cli_program *program, const stru
     parser->verb = verb;
     parser->letters[letters_len++] = ':'; /* tells a missing argument from an unknown option */
     for (size_t g = 0; g < CLI_GROUPS_MAX && verb->groups[g] != NULL; g++)
-        for (size_t i = 0; i < verb->groups[g]->count && parser->count < OPTIONS_MAX; i++) {
+        for (size_t i = 0; i < verb->groups[g]->count; i++) {
             const struct cli_option *row = &verb->groups[g]->options[i];
+            if (parser->count == OPTIONS_MAX)
+                return hs_err_set(err, HSMART_INTERNAL, "\"%s\" has more than %u options",
+                                  cli_command_of(program, verb).words, OPTIONS_MAX);
             parser->rows[parser->count] = row;
             parser->longs[parser->count] =
                 (struct option){row->name, row->argument != NULL ? required_argument : no_argument, NULL,
@@ -42,6 +45,7 @@ parser_fill(struct parser *parser, const struct cli_program *program, const stru
                 parser->letters[letters_len++] = ':';
             parser->count++;
         }
+    return HSMART_OK;
 }
 
 static const struct cli_option *
@@ -55,38 +59,6 @@ row_of(const struct parser *parser, int value)
     return NULL;
 }
 
-size_t
-cli_distance(const char *a, const char *b)
-{
-    size_t row[64];
-    size_t b_len = strlen(b);
-
-    if (b_len >= HS_ARRAY_LEN(row) || strlen(a) >= HS_ARRAY_LEN(row))
-        return HS_ARRAY_LEN(row);
-    for (size_t j = 0; j <= b_len; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i] != 0; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < b_len; j++) {
-            size_t best = diagonal + (a[i] != b[j]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j + 1] + 1 < best)
-                best = row[j + 1] + 1;
-            diagonal = row[j + 1];
-            row[j + 1] = best;
-        }
-    }
-    return row[b_len];
-}
-
-bool
-cli_is_near(const char *word, size_t distance)
-{
-    return distance <= 1 + strlen(word) / 3;
-}
-
 /* The option whose name is nearest to `name`, or that begins with it; NULL when none is near. */
 static const char *
 nearest_option(const struct parser *parser, const char *name)
@@ -98,13 +70,13 @@ nearest_option(const struct parser *parser, const char *name)
         const char *known = parser->rows[i]->name;
         if (parser->rows[i]->kind == CLI_REFUSED)
             continue;
-        size_t distance = strncmp(known, name, strlen(name)) == 0 ? 0 : cli_distance(name, known);
+        size_t distance = strncmp(known, name, strlen(name)) == 0 ? 0 : hs_text_distance(name, known);
         if (distance < nearest_distance) {
             nearest = known;
             nearest_distance = distance;
         }
     }
-    return nearest != NULL && cli_is_near(name, nearest_distance) ? nearest : NULL;
+    return nearest != NULL && hs_text_is_near(name, nearest_distance) ? nearest : NULL;
 }
 
 static enum hsmart_code
@@ -222,8 +194,8 @@ check_operands(const struct parser *parser, const struct cli_call *call, hsmart_
     const struct cli_verb *verb = parser->verb;
 
     if (call->operand_count < verb->operand_min)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" needs %s",
-                          cli_command_of(parser->program, verb).words, verb->operands);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" needs %s", cli_command_of(parser->program, verb).words,
+                          verb->operands);
     if (call->operand_count > verb->operand_max)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" is one word too many for \"%s\"",
                           call->operands[verb->operand_max], cli_command_of(parser->program, verb).words);
@@ -234,12 +206,11 @@ enum hsmart_code
 cli_parse(const struct cli_program *program, const struct cli_verb *verb, int argc, char **argv, void *options,
           struct cli_call *out_call, hsmart_err *err)
 {
-    enum hsmart_code code = HSMART_OK;
     struct parser parser = {0};
+    enum hsmart_code code = parser_fill(&parser, program, verb, err);
     const struct cli_common *common = options;
     int value;
 
-    parser_fill(&parser, program, verb);
     opterr = 0;
     while (code == HSMART_OK && (value = getopt_long(argc, argv, parser.letters, parser.longs, NULL)) != -1)
         code = take_one(&parser, value, argv, options, err);
