@@ -59,9 +59,9 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_open(const hsmart_tok
  *   HSMART_FORKED       the token belongs to the process that this one was forked from. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_stop(hsmart_token *token, hsmart_err *err);
 
-/* `hsmart_token_close` releases the caller's hold on the token; it never waits. Keys and signers made from it keep the
- * token open until they are released too, so it may be called while other threads sign with them: whoever releases last
- * closes the sessions and finalises the module. NULL is fine. */
+/* `hsmart_token_close` releases the caller's hold on the token; it waits for nobody who signs. Keys and signers made
+ * from it keep the token open until they are released too, so it may be called while other threads sign with them:
+ * whoever releases last closes the sessions and finalises the module. NULL is fine. */
 HSMART_API void hsmart_token_close(hsmart_token *token);
 
 /* What a token says of itself, read without login. Strings belong to the list or token they came from. */

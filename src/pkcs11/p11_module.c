@@ -359,18 +359,75 @@ hs_p11_module_close(struct hs_p11_module *module)
     (void)pthread_mutex_unlock(&registry_lock);
 }
 
+/* ---- Restarting ---- */
+
+void
+hs_p11_module_join(struct hs_p11_module *module, struct hs_p11_module_user *user)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+    user->next = module->users;
+    module->users = user;
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+void
+hs_p11_module_leave(struct hs_p11_module *module, struct hs_p11_module_user *user)
+{
+    if (module == NULL || hs_p11_module_is_from_before_fork(module))
+        return;
+    (void)pthread_mutex_lock(&registry_lock);
+    for (struct hs_p11_module_user **link = &module->users; *link != NULL; link = &(*link)->next) {
+        if (*link != user)
+            continue;
+        *link = user->next;
+        break;
+    }
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+static void
+resume_users(struct hs_p11_module *module)
+{
+    for (struct hs_p11_module_user *user = module->users; user != NULL; user = user->next) {
+        if (user->vacated)
+            user->resume(user->arg);
+        user->vacated = false;
+    }
+}
+
+/* False when anybody stays: then all are as before, but for sessions that were closed. */
+static bool
+vacate_users(struct hs_p11_module *module, const struct hs_p11_module_user *self)
+{
+    unsigned user_count = 0;
+    bool is_empty = true;
+
+    for (const struct hs_p11_module_user *user = module->users; user != NULL; user = user->next)
+        user_count++;
+    if (user_count != module->reference_count)
+        return false;
+    for (struct hs_p11_module_user *user = module->users; user != NULL && is_empty; user = user->next)
+        if (user != self)
+            is_empty = user->vacated = user->vacate(user->arg);
+    if (!is_empty)
+        resume_users(module);
+    return is_empty;
+}
+
 enum hsmart_code
-hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err)
+hs_p11_module_restart(struct hs_p11_module *module, const struct hs_p11_module_user *self, hsmart_err *err)
 {
     enum hsmart_code code;
 
     (void)pthread_mutex_lock(&registry_lock);
-    if (module->initialized && (module->reference_count > 1 || module->initialized_by_others)) {
+    bool is_others = module->initialized && module->initialized_by_others;
+    if (is_others || !vacate_users(module, self)) {
         code = hs_err_set(err, HSMART_TOKEN_BUSY, "the module \"%s\" cannot be restarted: %s uses it", module->path,
-                          module->initialized_by_others ? "another part of this program" : "another token");
+                          is_others ? "another part of this program" : "another token");
     } else {
         (void)module->p11->C_Finalize(NULL);
         code = initialize(module, err);
+        resume_users(module);
     }
     (void)pthread_mutex_unlock(&registry_lock);
     return code;

@@ -7,6 +7,17 @@
 #include "bytes.h"
 #include "log.h"
 
+/* A holder of a module that can make room for its restart by another one. All three run on the other holder's thread.
+ */
+struct hs_p11_module_user {
+    /* Closes its sessions and begins no call until `resume`; false, and all as it was, when it is inside the module. */
+    bool (*vacate)(void *arg);
+    void (*resume)(void *arg);
+    void *arg;
+    bool vacated; /* private to p11_module.c, like `next` */
+    struct hs_p11_module_user *next;
+};
+
 /* Loaded once per process and library, shared by reference count, finalised when the last holder lets go. */
 struct hs_p11_module {
     CK_FUNCTION_LIST *p11;
@@ -20,8 +31,13 @@ struct hs_p11_module {
     unsigned reference_count;
     bool initialized, initialized_by_us, initialized_by_others;
     unsigned long fork_generation;
+    struct hs_p11_module_user *users;
     struct hs_p11_module *next;
 };
+
+/* What joins leaves before it is freed, which waits for a restart under way. */
+void hs_p11_module_join(struct hs_p11_module *module, struct hs_p11_module_user *user);
+void hs_p11_module_leave(struct hs_p11_module *module, struct hs_p11_module_user *user);
 
 /* Every function that hsmart calls, but for those of the attack (p11_attack.c). By the standard a module has a stub for
  * what it does not support; one that has nothing in the place of a function needed to sign is refused. */
@@ -45,10 +61,12 @@ void hs_p11_module_close(struct hs_p11_module *module);
 /* After a fork nothing of a module that the parent opened may be called in the child; `hs_p11_module_close` knows. */
 bool hs_p11_module_is_from_before_fork(const struct hs_p11_module *module);
 
-/* C_Finalize and C_Initialize again, to see the slots anew; only while nobody is inside the module, and refused with
- * HSMART_TOKEN_BUSY while another token holds it, or when another part of the program initialised it. When
+/* C_Finalize and C_Initialize again, to see the slots anew; only while nobody is inside the module: `self` is not, the
+ * other users vacate it. Refused with HSMART_TOKEN_BUSY while one cannot, while it has a holder that is no user (a list
+ * of tokens being read), or when another part of the program initialised it. When
  * C_Initialize fails the module stays as it is, and the next restart or opening tries again. */
-HSMART_MUST_CHECK enum hsmart_code hs_p11_module_restart(struct hs_p11_module *module, hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_p11_module_restart(struct hs_p11_module *module,
+                                                         const struct hs_p11_module_user *self, hsmart_err *err);
 
 /* The turn-taking of HS_QUIRK_SERIAL_START: an advisory lock on the module's own file (readable by every user of it,
  * freed by the kernel however a process ends). Waits at most `wait_ms`, and never more than a few seconds, then goes on

@@ -82,6 +82,7 @@ hs_pool_new(struct hs_p11_token *token, unsigned max_sessions, hsmart_err *err)
     if (max_sessions > SESSIONS_MAX)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "at most %u sessions can be used at once", SESSIONS_MAX);
     token->max_sessions = max_sessions;
+    token->climbing = true; /* until it is open */
     return HSMART_OK;
 }
 
@@ -135,6 +136,35 @@ hs_pool_drop_sessions(struct hs_p11_token *token)
         (void)token->module->p11->C_CloseSession(token->anchor);
     (void)pthread_mutex_lock(&token->lock);
     token->open_count -= idle_count;
+}
+
+/* As a recovery does, but for the login, which the next request makes: only it has a deadline for that. */
+bool
+hs_pool_vacate(void *arg)
+{
+    struct hs_p11_token *token = arg;
+
+    (void)pthread_mutex_lock(&token->lock);
+    bool is_free = !token->climbing && !token->opening && token->busy_count == 0;
+    if (is_free) {
+        token->climbing = true;
+        hs_pool_drop_sessions(token);
+        token->generation++;
+        token->vacated = true;
+    }
+    (void)pthread_mutex_unlock(&token->lock);
+    return is_free;
+}
+
+void
+hs_pool_resume(void *arg)
+{
+    struct hs_p11_token *token = arg;
+
+    (void)pthread_mutex_lock(&token->lock);
+    token->climbing = false;
+    (void)pthread_cond_broadcast(&token->changed);
+    (void)pthread_mutex_unlock(&token->lock);
 }
 
 void
@@ -261,8 +291,10 @@ take_session(struct hs_p11_token *token, bool read_write, unsigned timeout_ms, s
         bool may_go_on = !token->climbing && !token->opening;
         if (token->stopped)
             return hs_pool_stopped(token, err);
-        if (!token->climbing && !token->has_anchor)
-            return hs_pool_out_of_order(token, 0, err);
+        if (!token->climbing && !token->has_anchor) {
+            *out_rv = token->vacated ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
+            return token->vacated ? hs_ckr_set(err, CKR_USER_NOT_LOGGED_IN) : hs_pool_out_of_order(token, 0, err);
+        }
         if (!token->climbing && !read_write && token->idle != NULL) {
             *out_session = token->idle;
             token->idle = token->idle->next;

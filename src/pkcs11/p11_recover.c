@@ -64,6 +64,8 @@ climb(struct hs_p11_token *token, enum hs_rung rung, int64_t deadline_ms, hsmart
         return hs_err_set(err, HSMART_TOKEN_FAILED,
                           "the token cannot be recovered: %u calls into the module have not come back",
                           token->busy_count + token->opening);
+    bool find_first = token->vacated;
+    token->vacated = false;
     hs_pool_drop_sessions(token);
     (void)pthread_mutex_unlock(&token->lock);
     hs_log_warning(&token->log,
@@ -76,7 +78,7 @@ climb(struct hs_p11_token *token, enum hs_rung rung, int64_t deadline_ms, hsmart
     code = hs_login_read_pin(token, now_ms + (deadline_ms - now_ms) / 2, err);
     if (code == HSMART_OK)
         code = rung == HS_RUNG_RELOAD ? hs_start_again(token, deadline_ms, err)
-                                      : hs_start_relogin(token, deadline_ms, err);
+                                      : hs_start_relogin(token, find_first, deadline_ms, err);
     (void)pthread_mutex_lock(&token->lock);
     token->generation++; /* failed or not: what was open is gone */
     return code;
@@ -111,7 +113,7 @@ climb_rung(struct hs_p11_token *token, enum hs_rung rung, uint64_t seen_generati
         code = hs_pool_stopped(token, err);
         goto out;
     }
-    if (token->generation != seen_generation) { /* somebody else has done it, or tried to */
+    if (token->generation != seen_generation && !token->vacated) { /* somebody else has done it, or tried to */
         if (!token->has_anchor)
             code = hs_pool_out_of_order(token, 0, err);
         goto out;

@@ -79,7 +79,7 @@ make_identity(struct hs_p11_token *token, hsmart_err *err)
 static enum hsmart_code
 restart_unless_shared(struct hs_p11_token *token, hsmart_err *err)
 {
-    enum hsmart_code code = hs_p11_module_restart(token->module, err);
+    enum hsmart_code code = hs_p11_module_restart(token->module, &token->user, err);
 
     if (code != HSMART_TOKEN_BUSY)
         return code;
@@ -143,6 +143,10 @@ hs_start_first(struct hs_p11_token *token, const hsmart_token_options *options, 
 
     if (token->module == NULL)
         code = hs_p11_module_open(options->module, options->init_string, &token->log, &token->module, err);
+    if (code == HSMART_OK && token->user.arg == NULL) {
+        token->user = (struct hs_p11_module_user){.vacate = hs_pool_vacate, .resume = hs_pool_resume, .arg = token};
+        hs_p11_module_join(token->module, &token->user);
+    }
     if (code == HSMART_OK)
         code = start_until_true(token, false, what, deadline_ms, err);
     hs_p11_turn_end(turn);
@@ -161,11 +165,14 @@ hs_start_again(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err)
 
 /* Without retries: what a false answer needs is the module restarted, and others are in it. */
 enum hsmart_code
-hs_start_relogin(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err)
+hs_start_relogin(struct hs_p11_token *token, bool find_first, int64_t deadline_ms, hsmart_err *err)
 {
     int turn = turn_begin_when_needed(token, token->module->path, deadline_ms);
     bool false_answer = false;
-    enum hsmart_code code = hs_login_open_anchor(token, deadline_ms, &false_answer, err);
+    enum hsmart_code code = find_first ? find_token(token, &false_answer, err) : HSMART_OK;
+
+    if (code == HSMART_OK)
+        code = hs_login_open_anchor(token, deadline_ms, &false_answer, err);
 
     hs_p11_turn_end(turn);
     return code;

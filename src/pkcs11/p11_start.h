@@ -14,7 +14,9 @@ HSMART_MUST_CHECK enum hsmart_code hs_start_first(struct hs_p11_token *token, co
 /* The same again; the module is restarted before when nobody else uses it. Nobody may have a session of the token. What
  * other processes hold is waited for until `deadline_ms` at most. */
 HSMART_MUST_CHECK enum hsmart_code hs_start_again(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err);
-/* Opens the anchor of the token again, where it is. */
-HSMART_MUST_CHECK enum hsmart_code hs_start_relogin(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err);
+/* Opens the anchor of the token again, where it is; `find_first`: where it is by now, for another token may have
+ * restarted the module, and nobody has a session of this one. */
+HSMART_MUST_CHECK enum hsmart_code hs_start_relogin(struct hs_p11_token *token, bool find_first, int64_t deadline_ms,
+                                                    hsmart_err *err);
 
 #endif

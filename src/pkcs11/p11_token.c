@@ -48,6 +48,7 @@ token_free(struct hs_p11_token *token)
 {
     if (token == NULL)
         return;
+    hs_p11_module_leave(token->module, &token->user);
     hs_pool_free(token);
     hs_p11_module_close(token->module);
     hs_token_info_clear(&token->store);
@@ -82,6 +83,7 @@ hs_p11_token_open(const hsmart_token_options *options, struct hs_p11_token **out
     if (code == HSMART_OK)
         code = hs_start_first(token, options, HS_START_ALL, err);
     if (code == HSMART_OK) {
+        hs_pool_resume(token); /* from here on it makes room for other tokens of the module */
         *out_token = token;
         token = NULL;
     }

@@ -25,6 +25,7 @@ struct hs_p11_token {
     atomic_uint reference_count;
     struct hs_log log;
     struct hs_p11_module *module;
+    struct hs_p11_module_user user; /* of the module, with others */
     struct hs_p11_uri *uri;
     char *uri_text, *name, *guard_directory;
     unsigned quirks, set_quirks, timeout_ms; /* set_quirks: by the user's setting alone */
@@ -50,6 +51,7 @@ struct hs_p11_token {
     unsigned limit, shrunk_limit;    /* shrunk: what the token could do when it last had no room */
     int64_t shrunk_until_ms;
     bool opening, climbing, stopped;
+    bool vacated; /* its sessions were closed for a restart by another token: the next request logs in anew */
     uint64_t generation; /* counts recoveries: handles and sessions of an older one are stale */
     struct hs_circuit circuit;
     struct hs_circuit seeking; /* how often the module is restarted for keys that are gone */

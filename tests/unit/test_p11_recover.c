@@ -481,18 +481,41 @@ a_module_that_does_not_start_again_is_started_by_the_probe(void **state)
 /* ---- Two tokens on one module ---- */
 
 static void
-a_module_that_two_tokens_share_is_not_restarted(void **state)
+a_module_that_two_tokens_share_is_restarted_for_both(void **state)
 {
     hsmart_err err = {0};
 
     (void)state;
     struct hs_p11_token *other = open_token(0, 2000);
+    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_OK);
+    forget_calls();
+    fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_DEVICE_ERROR, 1, 3);
+    assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_OK);
+    assert_int_equal(fake->calls[FAKE_FINALIZE], 1);
+    assert_int_equal(fake->calls[FAKE_INITIALIZE], 1);
+    unsigned logins = fake->calls[FAKE_LOGIN];
+    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_OK);
+    assert_int_equal(fake->calls[FAKE_LOGIN], logins + 1);
+    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_OK);
+    assert_int_equal(fake->calls[FAKE_LOGIN], logins + 1);
+    assert_int_equal(fake->calls[FAKE_FINALIZE], 1);
+    hs_p11_token_unref(other);
+}
+
+static void
+a_module_that_another_token_is_inside_of_is_not_restarted(void **state)
+{
+    struct hs_p11_session *lent = NULL;
+    hsmart_err err = {0};
+
+    (void)state;
+    struct hs_p11_token *other = open_token(0, 2000);
+    assert_int_equal(hs_p11_token_acquire(other, false, 100, &lent, NULL), HSMART_OK);
     forget_calls();
     fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_DEVICE_ERROR, 1, 3);
     assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_OK);
     assert_int_equal(fake->calls[FAKE_FINALIZE], 0);
     assert_int_equal(fake->calls[FAKE_INITIALIZE], 0);
-    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_OK);
 
     /* And a probe, which begins on that rung, works without it too. */
     fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_DEVICE_ERROR, 0, 0);
@@ -501,6 +524,8 @@ a_module_that_two_tokens_share_is_not_restarted(void **state)
     hs_clock_sleep_ms(FIRST_BACKOFF_MS);
     assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_OK);
     assert_int_equal(fake->calls[FAKE_FINALIZE], 0);
+    hs_p11_token_release(other, lent);
+    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_OK);
     hs_p11_token_unref(other);
 }
 
@@ -587,6 +612,27 @@ threads_go_on_through_recoveries(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(atomic_load(&crowd.failed), 0);
     assert_true(fake->calls[FAKE_FINALIZE] >= 20);
+}
+
+static void
+threads_of_one_token_go_on_while_another_restarts_the_module(void **state)
+{
+    struct crowd crowd = {.token = open_token(0, 10000)};
+    pthread_t threads[THREADS];
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_until_told, &crowd), 0);
+    for (int i = 0; i < 50; i++) {
+        unsigned wrong = 1;
+        const struct hs_p11_operation operation = {run_sign, check_some, &wrong};
+        assert_int_equal(hs_p11_token_request(token, &operation, NULL), HSMART_OK);
+    }
+    atomic_store(&crowd.met, 1);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&crowd.failed), 0);
+    hs_p11_token_unref(crowd.token);
 }
 
 static void *
@@ -729,6 +775,17 @@ request_once(void *arg)
     return NULL;
 }
 
+static CK_C_Login fakes_login;
+static atomic_int logins_begun;
+
+static CK_RV
+login_slowly(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_BYTE *pin, CK_ULONG pin_len)
+{
+    atomic_fetch_add(&logins_begun, 1);
+    hs_clock_sleep_ms(300);
+    return fakes_login(session, user, pin, pin_len);
+}
+
 static void
 a_session_given_back_during_a_recovery_is_not_lent_again(void **state)
 {
@@ -739,13 +796,16 @@ a_session_given_back_during_a_recovery_is_not_lent_again(void **state)
     (void)state;
     assert_int_equal(hs_p11_token_acquire(token, false, 100, &old, NULL), HSMART_OK);
     forget_calls();
-    fake->sleep_ms[FAKE_LOGIN] = 300;
+    fakes_login = fake->functions->C_Login;
+    fake->functions->C_Login = login_slowly;
+    atomic_store(&logins_begun, 0);
     fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_USER_NOT_LOGGED_IN, 1, 1);
     assert_int_equal(pthread_create(&thread, NULL, request_once, &crowd), 0);
-    while (*(volatile unsigned *)&fake->calls[FAKE_LOGIN] == 0)
+    while (atomic_load(&logins_begun) == 0)
         hs_clock_sleep_ms(1);
     hs_p11_token_release(token, old);
     assert_int_equal(pthread_join(thread, NULL), 0);
+    fake->functions->C_Login = fakes_login;
     assert_int_equal(atomic_load(&crowd.failed), 0);
     assert_int_equal(hs_p11_token_acquire(token, true, 100, &fresh, NULL), HSMART_OK);
     assert_int_equal(signed_under, fresh->generation);
@@ -933,9 +993,11 @@ main(void)
     ADD_TEST(&rows, a_pin_changed_meanwhile_is_tried_once_and_the_new_one_helps);
     ADD_TEST(&rows, another_token_in_the_slot_is_not_taken_for_this_one);
     ADD_TEST(&rows, a_module_that_does_not_start_again_is_started_by_the_probe);
-    ADD_TEST(&rows, a_module_that_two_tokens_share_is_not_restarted);
+    ADD_TEST(&rows, a_module_that_two_tokens_share_is_restarted_for_both);
+    ADD_TEST(&rows, a_module_that_another_token_is_inside_of_is_not_restarted);
     ADD_TEST(&rows, many_threads_that_lose_their_login_log_in_once);
     ADD_TEST(&rows, threads_go_on_through_recoveries);
+    ADD_TEST(&rows, threads_of_one_token_go_on_while_another_restarts_the_module);
     ADD_ROWS(&rows, a_call_that_hangs_holds_up_nobody_beyond_the_deadline, hangs);
     ADD_TEST(&rows, a_session_being_closed_is_a_call_into_the_module);
     ADD_TEST(&rows, a_session_given_back_during_a_recovery_is_not_lent_again);
