@@ -380,15 +380,19 @@ try_generation(struct generation *generation, uint32_t dropped, bool *out_again,
         return code;
     searched = key_was_made(generation, &made, NULL);
     if (searched == HSMART_OK && made) {
+        const struct hs_ckr_row *answer = hs_ckr_row_of(rv);
         hs_log_warning(hs_p11_token_get_log(generation->token),
                        "the token answered %s, but the key with the new id is there: its reply was lost",
-                       hs_ckr_row_of(rv)->name);
+                       answer->name != NULL ? answer->name : answer->words);
         generation->reply_was_lost = true;
         return HSMART_OK;
     }
     if (searched != HSMART_OK)
         hs_err_hint(err, "the token may have made the key all the same: look with `hsmart-key list` before you try "
                          "again");
+    else if (rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_DEVICE_MEMORY)
+        hs_err_hint(err, "the token may have no room left for a key; SoftHSM2 answers so when its token directory is "
+                         "full or cannot be written");
     *out_again = searched == HSMART_OK && may_mean_template(rv);
     return code;
 }

@@ -166,19 +166,29 @@ all_threads_on_a_token_that_was_really_logged_out(void **state)
     assert_in_range(fault_calls("C_Login"), 1, 3);
 }
 
+static struct lost_reply {
+    const char *name, *rules;
+} lost_replies[] = {
+    {"device error", "C_GenerateKeyPair 1 after=0x30"},
+    {"a vendor's code, which has no name", "C_GenerateKeyPair 1 after=0x80001234"},
+};
+
 static void
 a_lost_reply_makes_no_second_key(void **state)
 {
+    const struct lost_reply *row = *state;
     const hsmart_key_spec spec = {.alg = "ES256", .label = "new"};
     hsmart_key *key = NULL;
     hsmart_err err = {0};
 
-    (void)state;
-    fault_rules("C_GenerateKeyPair 1 after=0x30");
+    fault_rules("%s", row->rules);
+    fault.log[0] = 0;
     if (hsmart_key_generate(fault.token, &spec, &key, &err) != HSMART_OK)
         fail_msg("%s", err.text);
     hsmart_key_free(key);
     assert_int_equal(fault_calls("C_GenerateKeyPair"), 1);
+    assert_non_null(strstr(fault.log, "its reply was lost"));
+    assert_null(strstr(fault.log, "null"));
     CK_SESSION_HANDLE session = fault_real_session(&fault);
     (void)fault_real_object(session, CKO_PRIVATE_KEY, "new"); /* one, not two */
     (void)fault_real_object(session, CKO_PUBLIC_KEY, "new");
@@ -195,6 +205,9 @@ a_key_that_was_not_made_is_told(void **state)
     fault_rules("C_GenerateKeyPair * rv=0x30");
     assert_int_equal(hsmart_key_generate(fault.token, &spec, &key, &err), HSMART_TOKEN_FAILED);
     assert_int_equal(fault_calls("C_GenerateKeyPair"), 1);
+    fault_rules("C_GenerateKeyPair * rv=0x6");
+    assert_int_equal(hsmart_key_generate(fault.token, &spec, &key, &err), HSMART_TOKEN_FAILED);
+    assert_non_null(strstr(err.hint, "is full"));
     fault_none();
     assert_int_equal(hsmart_key_generate(fault.token, &spec, &key, &err), HSMART_OK);
     hsmart_key_free(key);
@@ -1206,7 +1219,7 @@ main(int argc, char **argv)
     ADD_TABLE(it_heals_unseen, healed_rows);
     ADD(all_threads_that_lost_the_login_share_one_new_one);
     ADD(all_threads_on_a_token_that_was_really_logged_out);
-    ADD(a_lost_reply_makes_no_second_key);
+    ADD_TABLE(a_lost_reply_makes_no_second_key, lost_replies);
     ADD(a_key_that_was_not_made_is_told);
     ADD(a_pin_changed_meanwhile_costs_one_try);
     ADD_TABLE(a_warning_flag_stops_the_login, flag_rows);

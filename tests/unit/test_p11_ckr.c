@@ -1,6 +1,10 @@
 /* The table of answers: complete, sorted, and told in words. */
+#include <stdlib.h>
+
 #include "err.h"
+#include "file.h"
 #include "p11_ckr.h"
+#include "p11_recover.h"
 #include "rows.h"
 
 /* Every CKR_ of PKCS#11 2.40 and 3.0, by the numbers of the standard, typed independently of the table. */
@@ -185,6 +189,107 @@ an_answer_is_told(void **state)
     assert_int_equal(hs_ckr_set(NULL, row->rv), row->code);
 }
 
+/* ---- The table of docs/tokens.md ---- */
+
+static struct told_class {
+    const char *name;
+    enum hs_ckr_class class, or_class;
+    bool all_told; /* every answer of the class is named */
+    const char *rungs;
+} told_classes[] = {
+    {"session", HS_CKR_SESSION, HS_CKR_SESSION, true, "| new session | reload |"},
+    {"handle", HS_CKR_HANDLE, HS_CKR_HANDLE, true, "| login | reload |"},
+    {"login", HS_CKR_LOGIN, HS_CKR_LOGIN, true, "| login | reload |"},
+    {"device", HS_CKR_DEVICE, HS_CKR_DEVICE, false, "| new session | reload |"},
+    {"capacity", HS_CKR_CAPACITY, HS_CKR_CAPACITY, true, "| new session, after waiting for one | new session |"},
+    {"buffer", HS_CKR_BUFFER, HS_CKR_BUFFER, true, "| new session | new session |"},
+    {"PIN", HS_CKR_PIN_WRONG, HS_CKR_PIN_STATE, false, "| none, ever | |"},
+    {"capability", HS_CKR_CAPABILITY, HS_CKR_CAPABILITY, false, "| another mechanism, at the first signature"},
+};
+
+static void
+take_line(const char *class, char *out_line, size_t len)
+{
+    const char *source = getenv("HSMART_SOURCE");
+    char path[512], begin[32];
+    struct hs_buf text = {0};
+
+    if (source == NULL) {
+        print_message("SKIP HSMART_SOURCE is not set\n");
+        skip();
+    }
+    (void)snprintf(path, sizeof path, "%s/docs/tokens.md", source);
+    assert_int_equal(hs_file_read(path, 1U << 20, &text, NULL), HSMART_OK);
+    (void)snprintf(begin, sizeof begin, "\n| %s |", class);
+    const char *found = strstr(hs_buf_text(&text), begin);
+    if (found == NULL)
+        fail_msg("docs/tokens.md has no line for the class %s", class);
+    (void)snprintf(out_line, len, "%.*s", (int)strcspn(found + 1, "\n"), found + 1);
+    hs_buf_clear(&text);
+}
+
+static const struct hs_ckr_row *
+row_named(const char *name, size_t len)
+{
+    for (size_t i = 0; i < hs_ckr_row_count; i++)
+        if (strncmp(hs_ckr_rows[i].name, "CKR_", 4) == 0 && strncmp(hs_ckr_rows[i].name + 4, name, len) == 0 &&
+            hs_ckr_rows[i].name[4 + len] == 0)
+            return &hs_ckr_rows[i];
+    fail_msg("docs/tokens.md names %.*s, which is no answer", (int)len, name);
+    return NULL;
+}
+
+static void
+the_documentation_tells_class_and_rungs(void **state)
+{
+    const struct told_class *told = *state;
+    char line[1024], word[64];
+    size_t answer_count = 0;
+
+    take_line(told->name, line, sizeof line);
+    for (const char *at = line; (at = strchr(at, '`')) != NULL;) {
+        size_t len = strcspn(++at, "`");
+        const struct hs_ckr_row *row = row_named(at, len);
+        if (row->class != told->class && row->class != told->or_class)
+            fail_msg("docs/tokens.md has %s in the class %s", row->name, told->name);
+        answer_count++;
+        at += len + 1;
+    }
+    assert_true(answer_count > 0);
+    if (strstr(line, told->rungs) == NULL)
+        fail_msg("docs/tokens.md does not say \"%s\" of %s", told->rungs, told->name);
+    for (size_t i = 0; i < hs_ckr_row_count && told->all_told; i++) {
+        (void)snprintf(word, sizeof word, "`%s`", hs_ckr_rows[i].name + 4);
+        if (hs_ckr_rows[i].class == told->class && strstr(line, word) == NULL)
+            fail_msg("docs/tokens.md does not name %s", hs_ckr_rows[i].name);
+    }
+}
+
+/* The same words, from the ladder: a rung that is told is one that is climbed. */
+static void
+the_ladder_is_as_told(void **state)
+{
+    static const char *const words[] = {
+        [HS_RUNG_NEW_SESSION] = "new session", [HS_RUNG_LOGIN] = "login", [HS_RUNG_RELOAD] = "reload"};
+    const struct told_class *told = *state;
+    enum hs_rung first = HS_RUNG_NONE, last = HS_RUNG_NONE;
+
+    for (size_t i = 0; i < hs_ckr_row_count; i++) {
+        if (hs_ckr_rows[i].class != told->class && hs_ckr_rows[i].class != told->or_class)
+            continue;
+        first = hs_p11_rung_after(hs_ckr_rows[i].rv, HS_RUNG_NONE);
+        for (enum hs_rung next = first; next != HS_RUNG_NONE; next = hs_p11_rung_after(hs_ckr_rows[i].rv, next))
+            last = next;
+    }
+    if (first == HS_RUNG_NONE) {
+        assert_true(strstr(told->rungs, "none") != NULL || strstr(told->rungs, "another mechanism") != NULL);
+        return;
+    }
+    assert_int_equal(strncmp(told->rungs + 2, words[first], strlen(words[first])), 0);
+    size_t len = strlen(told->rungs), last_len = strlen(words[last]);
+    assert_int_equal(strncmp(told->rungs + len - 2 - last_len, words[last], last_len), 0);
+}
+
 int
 main(void)
 {
@@ -194,5 +299,7 @@ main(void)
     ADD_TEST(&rows, every_code_that_the_header_numbers_otherwise_has_a_row_too);
     ADD_TEST(&rows, the_rows_are_sorted_without_duplicates_and_have_words);
     ADD_ROWS(&rows, an_answer_is_told, answers);
+    ADD_ROWS(&rows, the_documentation_tells_class_and_rungs, told_classes);
+    ADD_ROWS(&rows, the_ladder_is_as_told, told_classes);
     return rows_run("p11_ckr", &rows);
 }
