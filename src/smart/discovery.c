@@ -1,5 +1,6 @@
 #include "discovery.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 #include "client_auth.h"
@@ -96,6 +97,29 @@ is_loopback(const char *authority)
     return false;
 }
 
+/* A URL as it may be told: what stands before the host can be a password. */
+struct told_url {
+    char text[240];
+};
+
+static struct told_url
+told(const char *url)
+{
+    struct told_url told = {0};
+    const char *scheme_end = strstr(url, "://");
+    const char *authority = scheme_end != NULL ? scheme_end + 3 : url;
+    const char *at = NULL;
+
+    for (const char *c = authority; *c != 0 && strchr("/?#", *c) == NULL; c++)
+        at = *c == '@' ? c : at;
+    if (at == NULL)
+        (void)snprintf(told.text, sizeof told.text, "%.*s", (int)hs_text_cut(url, 200), url);
+    else
+        (void)snprintf(told.text, sizeof told.text, "%.*s…%.*s", (int)(authority - url < 20 ? authority - url : 20), url,
+                       (int)hs_text_cut(at, 180), at);
+    return told;
+}
+
 /* Why `url` is no absolute URL that a client can use, or NULL. */
 static const char *
 objection_to_url(const char *url)
@@ -124,8 +148,8 @@ hs_token_endpoint_check(const char *url, hsmart_err *err)
 
     if (objection == NULL)
         return HSMART_OK;
-    return hs_err_set(err, HSMART_SERVER_FAILED, "the token endpoint \"%.*s\" cannot be used: %s",
-                      (int)hs_text_cut(url, 200), url, objection);
+    return hs_err_set(err, HSMART_SERVER_FAILED, "the token endpoint \"%s\" cannot be used: %s", told(url).text,
+                      objection);
 }
 
 /* The base as a directory: with one slash at its end. */
@@ -151,8 +175,8 @@ hs_discovery_url(const char *fhir_base, struct hs_buf *out_url, hsmart_err *err)
     if (objection == NULL && strchr(fhir_base, '?') != NULL)
         objection = "it has a query";
     if (objection != NULL)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the FHIR base \"%.*s\" cannot be used: %s",
-                          (int)hs_text_cut(fhir_base, 200), fhir_base, objection);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the FHIR base \"%s\" cannot be used: %s",
+                          told(fhir_base).text, objection);
     code = directory_of(fhir_base, &url, err);
     if (code == HSMART_OK)
         code = hs_buf_append_str(&url, WELL_KNOWN, err);
@@ -323,15 +347,28 @@ out:
 
 /* ---- Fetching ---- */
 
+/* A login page, or that of a proxy, whatever it calls itself: no JSON begins so. */
+static bool
+is_page(struct hs_span body)
+{
+    size_t at = 0;
+
+    while (at < body.len && memchr(" \t\r\n", body.data[at], 4) != NULL)
+        at++;
+    return at < body.len && body.data[at] == '<';
+}
+
 static enum hsmart_code
 tell_answer(const struct hs_http_response *response, hsmart_err *err)
 {
     char excerpt[320];
 
-    if (response->status == 200)
+    if (response->status == 200 && !is_page(hs_span_buf(&response->body)))
         return HSMART_OK;
     hs_answer_excerpt(response, excerpt, sizeof excerpt);
     (void)hs_err_set(err, HSMART_SERVER_FAILED, "the server answered %s", excerpt);
+    if (response->status == 200)
+        hs_err_hint(err, "check the FHIR base, and that no login page or proxy stands before the server");
     if (response->status >= 300 && response->status < 500)
         hs_err_hint(err, "check the FHIR base: the document is at FHIR-BASE/" WELL_KNOWN ", after the whole path");
     return HSMART_SERVER_FAILED;
@@ -403,7 +440,8 @@ out:
     hs_http_response_clear(&response);
     hs_buf_clear(&url);
     if (code != HSMART_OK)
-        (void)hs_err_wrap(err, code, "discovery of \"%.*s\"", (int)hs_text_cut(fhir_base, 100), fhir_base);
+        (void)hs_err_wrap(err, code, "discovery of \"%.*s\"", (int)hs_text_cut(told(fhir_base).text, 100),
+                          told(fhir_base).text);
     return code;
 }
 

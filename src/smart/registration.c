@@ -491,8 +491,11 @@ hs_registration_load(const char *path, struct hs_registration *out_registration,
     struct hs_registration registration = {0};
     enum hsmart_code code = hs_file_read_secret(path, FILE_MAX_LEN, &text, err);
 
-    if (code != HSMART_OK)
+    if (code != HSMART_OK) {
+        if (err != NULL && err->hint[0] == 0)
+            hs_err_hint(err, "register with `hsmart register`, or name the file that it wrote");
         goto out;
+    }
     code = hs_json_parse(hs_span_buf(&text), &doc, err);
     if (code == HSMART_OK && hs_json_integer(hs_json_member(doc.root, "hsmart_registration")) != FORMAT)
         code = hs_err_set(err, HSMART_INPUT_MALFORMED, "it has no \"hsmart_registration\": %d", FORMAT);

@@ -167,7 +167,7 @@ static struct fault faults[] = {
     {"a token endpoint elsewhere", ACCESS_TOKEN, HERE, "discovery.foreign", HSMART_POLICY_REFUSED, "pinned to"},
     {"algorithms that the key cannot do", ACCESS_TOKEN, HERE, "discovery.algs-RS512", HSMART_KEY_UNUSABLE,
      "the server takes assertions signed with RS512, and the key signs with ES384"},
-    {"a login page instead of discovery", DISCOVER, HERE, "discovery.html-200", HSMART_SERVER_FAILED, "cannot be read"},
+    {"a login page instead of discovery", DISCOVER, HERE, "discovery.html-200", HSMART_SERVER_FAILED, "200 with HTML"},
     {"404 instead of discovery", DISCOVER, HERE, "discovery.404", HSMART_SERVER_FAILED, "404", "check the FHIR base"},
     {"a redirect instead of discovery", DISCOVER, HERE, "discovery.redirect-301", HSMART_SERVER_FAILED, "301"},
     {"an array instead of discovery", DISCOVER, HERE, "discovery.array", HSMART_SERVER_FAILED, "not an object"},

@@ -44,6 +44,32 @@ the_document_is_after_the_whole_base_path(void **state)
     hs_buf_clear(&url);
 }
 
+static struct secret_url {
+    const char *name, *url, *told;
+} secret_urls[] = {
+    {"a user and a password", "https://u:p4ssword@h/r4", "\"https://…@h/r4\""},
+    {"a password with an at sign", "https://u:a@p4ssword@h/r4", "\"https://…@h/r4\""},
+    {"one of another scheme", "ftp://u:p4ssword@h/r4", "\"ftp://…@h/r4\""},
+    {"without a scheme", "u:p4ssword@h/r4", "\"…@h/r4\""},
+    {"an at sign in the path is none", "https://h/a@b c", "\"https://h/a@b c\""},
+};
+
+static void
+a_password_in_a_url_is_not_repeated(void **state)
+{
+    const struct secret_url *row = *state;
+    struct hs_buf url = {0};
+    hsmart_err errs[2] = {{0}, {0}};
+
+    assert_int_equal(hs_discovery_url(row->url, &url, &errs[0]), HSMART_INVALID_ARGUMENT);
+    assert_int_equal(hs_token_endpoint_check(row->url, &errs[1]), HSMART_SERVER_FAILED);
+    for (size_t i = 0; i < 2; i++) {
+        assert_non_null(strstr(errs[i].text, row->told));
+        assert_null(strstr(errs[i].text, "p4ssword"));
+    }
+    hs_buf_clear(&url);
+}
+
 /* ---- Reading ---- */
 
 static struct document {
@@ -298,6 +324,7 @@ main(void)
     static struct rows rows;
 
     ADD_ROWS(&rows, the_document_is_after_the_whole_base_path, urls);
+    ADD_ROWS(&rows, a_password_in_a_url_is_not_repeated, secret_urls);
     ADD_ROWS(&rows, a_document_is_read_with_tolerance, documents);
     ADD_TEST(&rows, every_member_is_read);
     ADD_TEST(&rows, two_hundred_kibibytes_are_read);

@@ -244,6 +244,9 @@ a_registration_survives_the_file_and_nobody_else_can_read_it(void **state)
     assert_int_equal(hs_registration_load(path, &read, &err), HSMART_PIN_UNAVAILABLE);
     assert_null(read.client_id);
     (void)unlink(path);
+    err = (hsmart_err){0};
+    assert_int_equal(hs_registration_load(path, &read, &err), HSMART_PIN_UNAVAILABLE);
+    assert_non_null(strstr(err.hint, "hsmart register")); /* and not the cure for a PIN */
     hs_registration_clear(&registration);
     fake_exchange_clear(&fake);
 }

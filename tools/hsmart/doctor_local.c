@@ -118,8 +118,11 @@ doctor_configuration(struct doctor *doctor)
     doctor->have |= options->fhir_base != NULL ? DR_FHIR_BASE : 0U;
     doctor->have |= options->token_endpoint != NULL ? DR_ENDPOINT | DR_SERVER_URL : 0U;
     doctor->have |= options->scope != NULL ? DR_SCOPE : 0U;
-    doctor_tell(doctor, DOCTOR_OK, NULL, "client \"%s\", server row \"%s\"",
-                options->name != NULL ? options->name : options->client_id, doctor->server.name);
+    const char *who = options->name != NULL ? options->name : options->client_id;
+    if (who != NULL)
+        doctor_tell(doctor, DOCTOR_OK, NULL, "client \"%s\", server row \"%s\"", who, doctor->server.name);
+    else
+        doctor_tell(doctor, DOCTOR_OK, NULL, "a client without a name, server row \"%s\"", doctor->server.name);
     tell_gaps(doctor);
 }
 
