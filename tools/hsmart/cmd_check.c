@@ -176,6 +176,20 @@ remember(const struct check_options *own, struct basis *basis, const struct hs_r
     return own->seen != NULL && report->error_count == 0 ? seen_file_save(&basis->seen, err) : HSMART_OK;
 }
 
+/* Who names a JWKS wants the signature verified: without an answer from its URL, no finding says that it was not. */
+static enum hsmart_code
+check_verified(const struct basis *basis, hsmart_err *err)
+{
+    const struct jwks_fetch *jwks = &basis->jwks;
+
+    if (!jwks->is_url || (jwks->served.failure == HSMART_OK && jwks->served.status == 200))
+        return HSMART_OK;
+    (void)hs_err_set(err, HSMART_CHECK_FAILED, "no signature was verified: there is no key set at \"%s\"",
+                     jwks->served.url);
+    hs_err_hint(err, "L32 says what the URL answered; mend that, or give the set as a file");
+    return HSMART_CHECK_FAILED;
+}
+
 /* Files end in a line end and assertions do not: exactly one is taken off, so that a second one is found. */
 static struct hs_span
 without_line_end(struct hs_span text)
@@ -242,6 +256,8 @@ run_assertion(const struct cli_call *call, const void *options, hsmart_err *err)
         code = remember(own, &basis, &report, err);
     if (code == HSMART_OK)
         code = tell(own, &(struct check_told){"assertion", path, own->server, &report}, err);
+    if (code == HSMART_OK)
+        code = check_verified(&basis, err);
     hs_report_clear(&report);
     basis_clear(&basis);
     hs_buf_clear(&assertion);
@@ -274,6 +290,8 @@ run_request(const struct cli_call *call, const void *options, hsmart_err *err)
         code = remember(own, &basis, &report, err);
     if (code == HSMART_OK)
         code = tell(own, &(struct check_told){"request", path, own->server, &report}, err);
+    if (code == HSMART_OK)
+        code = check_verified(&basis, err);
 out:
     hs_report_clear(&report);
     hs_request_clear(&request);
