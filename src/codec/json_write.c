@@ -116,6 +116,47 @@ put_plain_string(struct hs_json_writer *writer, struct hs_span text, struct hs_s
     return true;
 }
 
+/* The length of the character at `text` when a terminal or an editor would act on it (C1 controls, line and paragraph
+ * separators, bidirectional overrides and isolates), else 0. */
+static size_t
+acting_character(struct hs_span text, unsigned *out_code_point)
+{
+    const uint8_t *at = text.data;
+
+    if (text.len >= 2 && at[0] == 0xc2 && at[1] < 0xa0) {
+        *out_code_point = at[1];
+        return 2;
+    }
+    if (text.len >= 3 && at[0] == 0xe2 &&
+        ((at[1] == 0x80 && at[2] >= 0xa8 && at[2] <= 0xae) || (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9))) {
+        *out_code_point = 0x2000U | (unsigned)(at[1] & 0x3f) << 6 | (at[2] & 0x3fU);
+        return 3;
+    }
+    return 0;
+}
+
+/* Characters beyond ASCII stand for themselves; in the form for people, those that act are escaped. What is compact may
+ * be signed or compared, and has one form only. */
+static void
+put_characters(struct hs_json_writer *writer, struct hs_span text)
+{
+    size_t done = 0;
+    char escape[8];
+    unsigned code_point = 0;
+
+    for (size_t at = 0; writer->indent && at < text.len; at++) {
+        size_t len = acting_character((struct hs_span){text.data + at, text.len - at}, &code_point);
+        if (len == 0)
+            continue;
+        put(writer, (struct hs_span){text.data + done, at - done});
+        (void)snprintf(escape, sizeof escape, "\\u%04x", code_point & 0xffffU);
+        put_bytes(writer, escape, 6);
+        done = at + len;
+        at = done - 1;
+    }
+    put(writer, (struct hs_span){text.data + done, text.len - done});
+}
+
 /* `close` is the closing quote and what follows it. */
 static void
 put_string(struct hs_json_writer *writer, struct hs_span text, struct hs_span close)
@@ -137,7 +178,7 @@ put_string(struct hs_json_writer *writer, struct hs_span text, struct hs_span cl
             if (good_len != rest.len && writer->code == HSMART_OK)
                 writer->code = hs_err_set(&writer->err, HSMART_INVALID_ARGUMENT,
                                           "a text is not UTF-8 (at its byte %zu)", end + good_len);
-            put(writer, rest);
+            put_characters(writer, rest);
             end += rest.len;
         }
         at = end;

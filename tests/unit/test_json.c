@@ -326,6 +326,32 @@ static struct written {
     {"a surrogate", "\xed\xa0\x80", 0, NULL},
 };
 
+static struct written people[] = {
+    {"a C1 control", "a\xc2\x9b" "b", 0, "\"a\\u009bb\""},
+    {"a bidirectional override between scripts", "\xc3\xa9\xe2\x80\xae\xe2\x82\xac", 0,
+     "\"\xc3\xa9\\u202e\xe2\x82\xac\""},
+    {"a bidirectional isolate", "\xe2\x81\xa6", 0, "\"\\u2066\""},
+    {"a line separator at the end", "x\xe2\x80\xa8", 0, "\"x\\u2028\""},
+    {"their neighbours", "\xc2\xa0\xe2\x80\xa7\xe2\x80\xaf", 0, "\"\xc2\xa0\xe2\x80\xa7\xe2\x80\xaf\""},
+};
+
+static void
+what_a_terminal_acts_on_is_escaped_for_people(void **state)
+{
+    const struct written *row = *state;
+    struct hs_buf out = {0};
+    struct hs_json_writer writer = {.out = &out, .indent = true};
+    struct hs_json_doc doc = {0};
+
+    hs_json_put_span(&writer, text_of(row->text, row->len));
+    assert_int_equal(hs_json_writer_finish(&writer, NULL), HSMART_OK);
+    assert_string_equal(hs_buf_text(&out), row->json);
+    assert_int_equal(hs_json_parse(hs_span_buf(&out), &doc, NULL), HSMART_OK);
+    assert_string_equal(hs_json_text(doc.root), row->text);
+    hs_json_doc_clear(&doc);
+    hs_buf_clear(&out);
+}
+
 static void
 a_string_is_written_and_reads_back_the_same(void **state)
 {
@@ -497,6 +523,7 @@ main(void)
     ADD_TEST(&rows, values_are_found_where_they_are_and_nowhere_else);
     ADD_TEST(&rows, absent_and_null_values_are_accepted_everywhere);
     ADD_ROWS(&rows, a_string_is_written_and_reads_back_the_same, writtens);
+    ADD_ROWS(&rows, what_a_terminal_acts_on_is_escaped_for_people, people);
     ADD_TEST(&rows, members_are_written_in_the_order_they_are_put);
     ADD_TEST(&rows, indented_json_has_two_spaces_a_level);
     ADD_TEST(&rows, what_is_left_open_is_a_defect);
