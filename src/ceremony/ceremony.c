@@ -68,6 +68,8 @@ ceremony_clear(struct ceremony *ceremony)
     hs_string_free(ceremony->failure);
     hs_string_free(ceremony->partial);
     hs_string_free(ceremony->journal);
+    if (ceremony->lock_fd >= 0)
+        (void)close(ceremony->lock_fd);
     hs_plan_clear(&ceremony->plan);
 }
 
@@ -249,7 +251,7 @@ choose_ids(struct ceremony *ceremony, hsmart_err *err)
         code = hs_journal_load(ceremony, &found, err);
     for (size_t i = 0; code == HSMART_OK && !found && i < ceremony->plan.key_count; i++)
         code = hs_random_bytes(ceremony->keys[i].id, sizeof ceremony->keys[i].id, err);
-    ceremony->began_work = found;
+    ceremony->began_work = found && code == HSMART_OK;
     return code;
 }
 
@@ -429,7 +431,8 @@ tell_interruption(struct ceremony *ceremony, hsmart_err *err)
 enum hsmart_code
 hs_ceremony_run(const struct hs_ceremony_options *options, hsmart_err *err)
 {
-    struct ceremony ceremony = {.options = options, .seam = options->seam, .started_s = hs_clock_now_s()};
+    struct ceremony ceremony = {
+        .options = options, .seam = options->seam, .started_s = hs_clock_now_s(), .lock_fd = -1};
     enum hsmart_code code;
 
     if (options->resume && was_completed(&ceremony)) {
@@ -483,7 +486,8 @@ clean_up(struct ceremony *ceremony, hsmart_err *err)
 enum hsmart_code
 hs_ceremony_clean_up(const struct hs_ceremony_options *options, hsmart_err *err)
 {
-    struct ceremony ceremony = {.options = options, .seam = options->seam, .started_s = hs_clock_now_s()};
+    struct ceremony ceremony = {
+        .options = options, .seam = options->seam, .started_s = hs_clock_now_s(), .lock_fd = -1};
     enum hsmart_code code = clean_up(&ceremony, err);
 
     ceremony_clear(&ceremony);

@@ -1,7 +1,9 @@
 /* OUT.partial/journal.json is written before a key is asked for: whatever happens then, its id is known, and a key that
  * the token made is found again, never made twice. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,6 +36,56 @@ hs_ceremony_paths(struct ceremony *ceremony, hsmart_err *err)
         code = hs_buf_take_text(&journal, &ceremony->journal, err);
     hs_buf_clear(&partial);
     hs_buf_clear(&journal);
+    return code;
+}
+
+/* ---- One at a time ---- */
+
+static enum hsmart_code
+is_held(const struct ceremony *ceremony, hsmart_err *err)
+{
+    (void)hs_err_set(err, HSMART_OUTPUT_FAILED, "another process holds a ceremony in \"%s\"", ceremony->partial);
+    hs_err_hint(err, "wait for its end, or end it; then run this command again, which says what it left");
+    return HSMART_OUTPUT_FAILED;
+}
+
+/* Two processes with one journal would each make the keys, or one destroy what the other proves. The lock ends with the
+ * process, whatever happens to it. */
+static enum hsmart_code
+lock(struct ceremony *ceremony, hsmart_err *err)
+{
+    struct stat locked, there;
+
+    if (ceremony->lock_fd >= 0)
+        return HSMART_OK;
+    ceremony->lock_fd = open(ceremony->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ceremony->lock_fd < 0)
+        return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot open the directory \"%s\"", ceremony->partial);
+    if (flock(ceremony->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? is_held(ceremony, err)
+                                    : hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot lock the directory \"%s\"",
+                                                   ceremony->partial);
+    /* it may have ended just now, and have taken its directory away */
+    if (fstat(ceremony->lock_fd, &locked) != 0 || stat(ceremony->partial, &there) != 0 ||
+        locked.st_ino != there.st_ino || locked.st_dev != there.st_dev)
+        return is_held(ceremony, err);
+    return HSMART_OK;
+}
+
+/* At the first key: a ceremony that was begun since the directory was looked at is somebody else's. */
+static enum hsmart_code
+begin(struct ceremony *ceremony, hsmart_err *err)
+{
+    enum hsmart_code code;
+
+    if (ceremony->began_work)
+        return HSMART_OK;
+    if (mkdir(ceremony->partial, 0700) != 0 && errno != EEXIST)
+        return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot make the directory \"%s\"", ceremony->partial);
+    code = lock(ceremony, err);
+    if (code == HSMART_OK &&
+        (access(ceremony->journal, F_OK) == 0 || access(ceremony->options->out_directory, F_OK) == 0))
+        code = is_held(ceremony, err);
     return code;
 }
 
@@ -81,8 +133,8 @@ hs_journal_save(struct ceremony *ceremony, hsmart_err *err)
     hs_json_end_array(&writer);
     hs_json_end_object(&writer);
     code = hs_json_writer_finish(&writer, err);
-    if (code == HSMART_OK && mkdir(ceremony->partial, 0700) != 0 && errno != EEXIST)
-        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot make the directory \"%s\"", ceremony->partial);
+    if (code == HSMART_OK)
+        code = begin(ceremony, err);
     if (code == HSMART_OK)
         code = hs_file_write_atomic(ceremony->journal, hs_span_buf(&text), 0600, err);
     ceremony->began_work = ceremony->began_work || code == HSMART_OK;
@@ -166,7 +218,9 @@ hs_journal_load(struct ceremony *ceremony, bool *out_found, hsmart_err *err)
     *out_found = access(ceremony->journal, F_OK) == 0;
     if (!*out_found)
         return HSMART_OK;
-    code = hs_file_read(ceremony->journal, JOURNAL_MAX_LEN, &text, err);
+    code = lock(ceremony, err);
+    if (code == HSMART_OK)
+        code = hs_file_read(ceremony->journal, JOURNAL_MAX_LEN, &text, err);
     if (code == HSMART_OK && hs_json_parse(hs_span_buf(&text), &doc, NULL) != HSMART_OK)
         code = not_a_journal(ceremony, err);
     if (code == HSMART_OK)

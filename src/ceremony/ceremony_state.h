@@ -68,7 +68,8 @@ struct ceremony {
     struct ceremony_key keys[HS_PLAN_KEYS_MAX];
     char *interruptions[16]; /* when it was begun before */
     size_t interruption_count;
-    bool began_work; /* the journal is there */
+    bool began_work; /* the journal is there, and ours */
+    int lock_fd;     /* on the directory of the journal; -1: not held */
     char *failure;   /* why it failed by its own rules; NULL: it did not */
     struct output *outputs;
     size_t output_count;
