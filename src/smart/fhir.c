@@ -169,6 +169,8 @@ judge(const struct hs_http_response *response, const char *scope, hsmart_err *er
     if (status == 403)
         hs_err_hint(err, "the access token may lack a scope for this; granted: %.150s",
                     scope != NULL ? scope : "not told");
+    if (status == 404 || status == 410)
+        hs_err_hint(err, "check the path and the id, and that the FHIR base is the whole one");
     return code;
 }
 

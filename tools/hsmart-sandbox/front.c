@@ -77,7 +77,9 @@ front_listen(const char *address, unsigned port, int *out_socket, unsigned *out_
         if (fd >= 0)
             (void)close(fd);
         freeaddrinfo(info);
-        return hs_err_errno(err, HSMART_NETWORK_FAILED, failed, "cannot listen on %s port %u", address, port);
+        (void)hs_err_errno(err, HSMART_NETWORK_FAILED, failed, "cannot listen on %s port %u", address, port);
+        hs_err_hint(err, "give --port 0, which takes a free one, and with --listen an address of this machine");
+        return HSMART_NETWORK_FAILED;
     }
     freeaddrinfo(info);
     *out_socket = fd;
