@@ -72,9 +72,9 @@ record(struct attack *attack, enum hsmart_attack_outcome outcome, CK_RV rv, cons
     const struct hs_ckr_row *row = hs_ckr_row_of(rv);
 
     if (index == ATTEMPTS_MAX) { /* an attempt that is not told was not made */
-        attack->code = hs_err_set(&attack->err, HSMART_TOKEN_FAILED,
-                                  "the token lists so many mechanisms that there are more than %u things to try",
-                                  ATTEMPTS_MAX);
+        attack->code =
+            hs_err_set(&attack->err, HSMART_TOKEN_FAILED,
+                       "the token lists so many mechanisms that there are more than %u things to try", ATTEMPTS_MAX);
         return;
     }
     struct attempt_text *text = &report->texts[index];
@@ -391,6 +391,17 @@ is_off(struct attack *attack, CK_OBJECT_HANDLE object, const struct protection_r
     return session->p11->C_GetAttributeValue(session->handle, object, &asked, 1) == CKR_OK && value == *row->off;
 }
 
+/* Whether the key reports it on: not the same as "not off" when it cannot be read. */
+static bool
+is_on(struct attack *attack, const struct protection_row *row)
+{
+    struct hs_p11_session *session = attack->session;
+    CK_BBOOL value = *row->off;
+    CK_ATTRIBUTE asked = {row->type, &value, sizeof value};
+
+    return session->p11->C_GetAttributeValue(session->handle, attack->key, &asked, 1) == CKR_OK && value == *row->on;
+}
+
 static void
 try_copying(struct attack *attack, const struct protection_row *row)
 {
@@ -451,11 +462,12 @@ try_taking_off(struct attack *attack, const struct protection_row *row)
     try_wrapping(attack);
     attack->under = "";
     (void)set_flag(attack, row->type, row->on);
-    bool stuck = is_off(attack, attack->key, row);
+    bool stuck = !is_on(attack, row);
     attack->report->public.key_changed |= stuck;
     if (index < ATTEMPTS_MAX)
         (void)snprintf(attack->report->texts[index].words, WORDS_MAX_LEN, "the protection came off%s",
-                       stuck ? " and could not be put back: this key reports it off from now on" : "; it was put back");
+                       stuck ? " and was not seen put back: this key may report it off from now on"
+                             : "; it was put back");
 }
 
 /* ---- The attack ---- */
@@ -492,6 +504,10 @@ hs_p11_attack(struct hs_p11_token *token, struct hs_p11_session *session, CK_OBJ
     destroy(&attack, attack.bait);
     code = attack.code;
     if (code != HSMART_OK) {
+        if (attack.report->public.key_changed) /* the report that would say so does not come */
+            hs_err_hint(&attack.err,
+                        "a protection of this key came off and was not seen put back: hold it for weakened, "
+                        "and make another");
         if (err != NULL)
             *err = attack.err;
         goto out;

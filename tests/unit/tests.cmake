@@ -1,5 +1,6 @@
 hs_unit_test(p11_guard USES pkcs11)
 hs_unit_test(p11_circuit USES pkcs11)
+hs_unit_test(p11_attack USES pkcs11 base)
 hs_unit_test(bytes USES base)
 hs_unit_test(text USES base)
 hs_unit_test(err USES base)
