@@ -254,12 +254,14 @@ enum hsmart_code
 hs_ceremony_publish(struct ceremony *ceremony, hsmart_err *err)
 {
     const char *out = ceremony->options->out_directory;
-    struct hs_buf path = {0};
+    struct hs_buf path = {0}, above = {0};
     enum hsmart_code code;
 
     if (mkdir(ceremony->partial, 0700) != 0 && errno != EEXIST)
         return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot make the directory \"%s\"", ceremony->partial);
     code = hs_buf_append_format(&path, err, "%s/new", ceremony->partial);
+    if (code == HSMART_OK)
+        code = hs_buf_append_format(&above, err, "%s/..", out);
     if (code != HSMART_OK)
         goto out;
     remove_directory(hs_buf_text(&path));
@@ -274,9 +276,12 @@ hs_ceremony_publish(struct ceremony *ceremony, hsmart_err *err)
     if (chmod(hs_buf_text(&path), 0755) != 0 || rename(hs_buf_text(&path), out) != 0)
         code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot put the results to \"%s\"", out);
     sync_path(ceremony->partial);
+    if (code == HSMART_OK)
+        sync_path(hs_buf_text(&above)); /* before the journal goes: it tells of the keys otherwise */
 out:
     if (code != HSMART_OK && path.len > 0)
         remove_directory(hs_buf_text(&path));
     hs_buf_clear(&path);
+    hs_buf_clear(&above);
     return code;
 }
