@@ -1,9 +1,11 @@
+#define _GNU_SOURCE /* pipe2 */
 #include "x509_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -452,17 +454,21 @@ hs_x509_child_start(const struct hs_x509_wish *wish, struct hs_x509_child *out_c
 {
     int task[2], answer[2];
 
-    if (pipe(task) != 0)
+    /* A program that the PIN source starts must not keep the pipes open. */
+    if (pipe2(task, O_CLOEXEC) != 0)
         return hs_err_errno(err, HSMART_INTERNAL, errno, "a pipe cannot be made");
-    if (pipe(answer) != 0) {
+    if (pipe2(answer, O_CLOEXEC) != 0) {
         int reason = errno;
         (void)close(task[0]);
         (void)close(task[1]);
         return hs_err_errno(err, HSMART_INTERNAL, reason, "a pipe cannot be made");
     }
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     int reason = errno;
     if (pid == 0) {
+        /* One that libp11 holds for ever must not stay, with the PIN, when this process is ended. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+            _exit(1);
         (void)close(task[1]);
         (void)close(answer[0]);
         run_child(task[0], answer[1], wish);
@@ -474,9 +480,6 @@ hs_x509_child_start(const struct hs_x509_wish *wish, struct hs_x509_child *out_c
         (void)close(answer[0]);
         return hs_err_errno(err, HSMART_INTERNAL, reason, "a child process cannot be started");
     }
-    /* A program that the PIN source starts must not keep the pipe open. */
-    (void)fcntl(task[1], F_SETFD, FD_CLOEXEC);
-    (void)fcntl(answer[0], F_SETFD, FD_CLOEXEC);
     *out_child = (struct hs_x509_child){.pid = pid, .task_fd = task[1], .answer_fd = answer[0]};
     return HSMART_OK;
 }
