@@ -172,7 +172,7 @@ static struct reading {
      1,
      "403 \"no\"",
      "the access token may lack a scope for this; granted: system/Patient.r"},
-    {"404", {{NULL, 0, 0, 404, NULL, "no", 0}}, HSMART_SERVER_FAILED, 1, 1, "404 \"no\"", NULL},
+    {"404", {{NULL, 0, 0, 404, NULL, "no", 0}}, HSMART_SERVER_FAILED, 1, 1, "404 \"no\"", "check the path"},
     {"503, then 200", {{NULL, 1, 0, 503, NULL, "", 0}, {NULL, 0, 0, 200, NULL, "{}", 0}}, HSMART_OK, 2, 1, NULL, NULL},
     {"429 for ever", {{NULL, 0, 0, 429, NULL, "", 0}}, HSMART_SERVER_BUSY, 4, 1, "429", NULL},
     {"429 with an absurd wait",
