@@ -63,6 +63,7 @@ hsmart_family_activation_wait_s(const hsmart_family_key *key, int64_t cache_max_
         return -1;
     if (cache_max_s <= 0 && key->served_max_age_s < 0)
         life_s = CACHE_LIFE_UNTOLD_S;
+    life_s = life_s < INT32_MAX ? life_s : INT32_MAX;
     return seen_s > life_s ? 0 : life_s - seen_s + 1;
 }
 

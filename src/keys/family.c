@@ -446,7 +446,7 @@ note_member(struct hs_lifecycle_file *file, const struct hs_jwk *jwk, bool is_se
     }
     entry->until_s = is_served ? now_s : 0;
     if (max_age_s > entry->max_age_s)
-        entry->max_age_s = max_age_s;
+        entry->max_age_s = max_age_s < INT32_MAX ? max_age_s : INT32_MAX;
     return code;
 }
 

@@ -7,7 +7,8 @@
 #include "json.h"
 
 #define FILE_MAX_LEN (1U << 20)
-#define FILE_MODE 0644U /* dates and times: every signer reads them */
+#define TIME_MAX_S 253402300799 /* the end of the year 9999 */
+#define FILE_MODE 0644U         /* dates and times: every signer reads them */
 
 static struct hs_lifecycle_entry
 empty_entry(void)
@@ -81,6 +82,9 @@ load_served(const hs_json_value *served, struct hs_lifecycle_entry *entry, hsmar
     if (url == NULL || hs_json_type_of(since) != HS_JSON_INTEGER || hs_json_type_of(until) != HS_JSON_INTEGER ||
         hs_json_type_of(max_age) != HS_JSON_INTEGER)
         return hs_err_set(err, HSMART_INPUT_MALFORMED, "\"served\" needs url, since_s, until_s and max_age_s");
+    if (hs_json_integer(since) < 0 || hs_json_integer(since) > TIME_MAX_S || hs_json_integer(until) < 0 ||
+        hs_json_integer(until) > TIME_MAX_S || hs_json_integer(max_age) > INT32_MAX)
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "\"served\" has a time or an age that cannot be");
     entry->since_s = hs_json_integer(since);
     entry->until_s = hs_json_integer(until);
     entry->max_age_s = hs_json_integer(max_age);

@@ -353,9 +353,18 @@ what_was_served_counts_without_a_gap(void **state)
         bool served;
         int64_t cache_max_s, wait_s; /* what is known of servers; and what follows */
     } looks[] = {
-        {0, 300, false, 0, -1},   {10, 300, true, 0, 301}, {100, 300, true, 0, 201},       {100, 600, true, 0, 401},
-        {100, 300, true, 0, 301}, {301, 300, true, 0, 0},  {0, 300, true, 104400, 103800}, {10, 300, false, 0, -1},
-        {10, -1, true, 0, 86401}, {10, -1, true, 20, 11},  {11, -1, true, 20, 0},
+        {0, 300, false, 0, -1},
+        {10, 300, true, 0, 301},
+        {100, 300, true, 0, 201},
+        {100, 600, true, 0, 401},
+        {100, 300, true, 0, 301},
+        {301, 300, true, 0, 0},
+        {0, 300, true, 104400, 103800},
+        {10, 300, false, 0, -1},
+        {10, -1, true, 0, 86401},
+        {10, -1, true, 20, 11},
+        {11, -1, true, 20, 0},
+        {0, INT64_MAX, true, 0, 2147483627}, /* RFC 9111 section 1.2.2: 2^31 stands for what is more */
     };
     for (size_t i = 0; i < HS_ARRAY_LEN(looks); i++) {
         let_pass(looks[i].after_s);
@@ -387,6 +396,8 @@ a_life_cycle_file_that_is_none_is_refused(void **state)
         "{\"keys\": [{\"thumbprint\": \"short\"}]}",
         "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"start_date\": \"soon\"}]}",
         "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"served\": {}}]}",
+        "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"served\": {\"url\": \"u\", "
+        "\"since_s\": -9223372036854775807, \"until_s\": 9223372036854775807, \"max_age_s\": 1}}]}",
     };
     hsmart_family *family = NULL;
 
