@@ -274,15 +274,15 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
     if (code == HSMART_OK)
         code = find_staged(own, family, &key, err);
     if (code == HSMART_OK && own->url != NULL) {
-        char *label = NULL;
-        code = hs_strdup(family_label(key), &label, err);
+        char *kid = NULL; /* the key goes with the family that it is of */
+        code = hs_strdup(family_kid(key), &kid, err);
         if (code == HSMART_OK)
             code = look(own, family, err);
         if (code == HSMART_OK)
             code = family_reread(&target, &family, err);
         if (code == HSMART_OK)
-            code = family_find(family, label, &key, err);
-        hs_string_free(label);
+            code = family_find(family, kid, &key, err);
+        hs_string_free(kid);
     }
     if (code == HSMART_OK && own->force == NULL)
         code = check_is_known(key, own->url, cache_max_s, err);

@@ -76,11 +76,26 @@ family_reread(struct target *target, hsmart_family **family, hsmart_err *err)
 enum hsmart_code
 family_find(const hsmart_family *family, const char *name, const hsmart_family_key **out_key, hsmart_err *err)
 {
+    const hsmart_family_key *found = NULL;
+
     for (size_t i = 0; i < family->count; i++)
-        if (strcmp(family_kid(&family->keys[i]), name) == 0 || strcmp(family_label(&family->keys[i]), name) == 0) {
+        if (strcmp(family_kid(&family->keys[i]), name) == 0) {
             *out_key = &family->keys[i];
             return HSMART_OK;
         }
+    for (size_t i = 0; i < family->count; i++) {
+        if (strcmp(family_label(&family->keys[i]), name) != 0)
+            continue;
+        if (found != NULL) /* two hosts that rotate at the same moment make two keys of one label */
+            return hs_err_set(err, HSMART_KEY_AMBIGUOUS,
+                              "two keys have the label \"%.80s\": name one by its kid, %s or %s", name,
+                              family_kid(found), family_kid(&family->keys[i]));
+        found = &family->keys[i];
+    }
+    if (found != NULL) {
+        *out_key = found;
+        return HSMART_OK;
+    }
     (void)hs_err_set(err, HSMART_KEY_ABSENT, "the family \"%s\" has no key with the kid or label \"%.80s\"",
                      family->label, name);
     hs_err_hint(err, "look with \"hsmart-key publish --at now\"");
