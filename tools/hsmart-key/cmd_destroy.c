@@ -56,10 +56,12 @@ confirm(const struct destroy_options *own, const hsmart_key_info *info, hsmart_e
 
     if (own->confirm == NULL)
         code = ask(info, answer, err);
-    if (code == HSMART_OK && strcmp(own->confirm != NULL ? own->confirm : answer, info->label) != 0)
+    if (code == HSMART_OK && strcmp(own->confirm != NULL ? own->confirm : answer, info->label) != 0) {
         code = hs_err_set(err, HSMART_POLICY_REFUSED,
                           "nothing was destroyed: the key is \"%s\", and \"%.80s\" was confirmed", info->label,
                           own->confirm != NULL ? own->confirm : answer);
+        hs_err_hint(err, "look which key it is with \"hsmart-key list\"; then confirm with its exact label");
+    }
     return code;
 }
 
