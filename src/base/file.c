@@ -144,8 +144,8 @@ resolve_target(const char *path, char target[PATH_MAX], hsmart_err *err)
 }
 
 /* The rename itself survives a power cut only once the directory is on disk. */
-static void
-sync_directory_of(const char *path)
+void
+hs_file_sync_directory_of(const char *path)
 {
     char directory[PATH_MAX];
 
@@ -216,7 +216,7 @@ hs_file_write_atomic(const char *path, struct hs_span contents, unsigned mode, h
         goto out;
     }
     exists_beside = false;
-    sync_directory_of(target);
+    hs_file_sync_directory_of(target);
 out:
     if (fd >= 0)
         (void)close(fd);

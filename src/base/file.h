@@ -19,6 +19,9 @@ HSMART_MUST_CHECK enum hsmart_code hs_file_read_secret(const char *path, size_t 
  * is replaced; what is not a regular file (a pipe, /dev/stdout) is written to as it is. HSMART_OUTPUT_FAILED. */
 HSMART_MUST_CHECK enum hsmart_code hs_file_write_atomic(const char *path, struct hs_span contents, unsigned mode,
                                                         hsmart_err *err);
+/* Makes the name `path` itself survive a power cut: the directory that it stands in is synced, as far as its file
+ * system can do that. */
+void hs_file_sync_directory_of(const char *path);
 /* Writes everything, whatever the kernel takes at a time. `name` is for messages. */
 HSMART_MUST_CHECK enum hsmart_code hs_file_write_fd(int fd, const char *name, struct hs_span contents,
                                                     hsmart_err *err);

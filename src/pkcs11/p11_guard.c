@@ -84,6 +84,16 @@ refuse_place(const char *step, hsmart_err *err)
     return HSMART_PIN_GUARDED;
 }
 
+/* A directory that was made has to be there after a power cut, or the record in it is gone with it: 0 or errno. */
+static int
+make_directory(const char *path)
+{
+    if (mkdir(path, 0700) != 0)
+        return errno == EEXIST ? 0 : errno;
+    hs_file_sync_directory_of(path);
+    return 0;
+}
+
 static enum hsmart_code
 make_directories(const char *directory, hsmart_err *err)
 {
@@ -97,12 +107,12 @@ make_directories(const char *directory, hsmart_err *err)
         return code;
     for (char *slash = (char *)path.data + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
         *slash = 0;
-        if (mkdir((const char *)path.data, 0700) != 0 && errno != EEXIST && failed == 0)
-            failed = errno;
+        int result = make_directory((const char *)path.data);
+        failed = failed != 0 ? failed : result;
         *slash = '/';
     }
-    if (mkdir(directory, 0700) != 0 && errno != EEXIST && failed == 0)
-        failed = errno;
+    int result = make_directory(directory);
+    failed = failed != 0 ? failed : result;
     hs_buf_clear(&path);
     if (stat(directory, &status) != 0) {
         (void)hs_err_errno(err, HSMART_PIN_GUARDED, failed != 0 ? failed : errno, "cannot make \"%s\"", directory);
