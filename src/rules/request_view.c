@@ -159,6 +159,8 @@ view_basic(struct hs_check *check, struct request_view *view)
         hs_buf_clear(&view->basic);
         return;
     }
+    if (check->code != HSMART_OK)
+        return;
     const uint8_t *colon = memchr(view->basic.data, ':', view->basic.len);
     struct hs_span id = {view->basic.data, (size_t)(colon - view->basic.data)};
     code = hs_buf_append(&view->client_raw, id, check->err);
