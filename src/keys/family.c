@@ -358,8 +358,11 @@ save_dates(struct hs_family *family, const struct hs_token_key *key, hs_day star
 {
     struct hs_lifecycle_file file = {0};
     struct hs_lifecycle_entry *entry = NULL;
-    enum hsmart_code code = hs_lifecycle_file_load(family->path, &file, err);
+    int lock_fd = -1;
+    enum hsmart_code code = hs_lifecycle_file_lock(family->path, &lock_fd, err);
 
+    if (code == HSMART_OK)
+        code = hs_lifecycle_file_load(family->path, &file, err);
     if (code == HSMART_OK)
         code = hs_lifecycle_file_put(&file, key->jwk.thumbprint, &entry, err);
     if (code == HSMART_OK) {
@@ -369,6 +372,7 @@ save_dates(struct hs_family *family, const struct hs_token_key *key, hs_day star
         code = hs_lifecycle_file_save(&file, family->path, err);
     }
     hs_lifecycle_file_clear(&file);
+    hs_lifecycle_file_unlock(lock_fd);
     return code;
 }
 
@@ -456,6 +460,7 @@ hs_family_note_served(struct hs_family *family, const char *url, const char *jso
 {
     struct hs_json_doc doc = {0};
     struct hs_lifecycle_file file = {0};
+    int lock_fd = -1;
     enum hsmart_code code = hs_json_parse(hs_span_str(json), &doc, err);
     const hs_json_value *keys = code == HSMART_OK ? hs_json_member(doc.root, "keys") : NULL;
 
@@ -465,7 +470,9 @@ hs_family_note_served(struct hs_family *family, const char *url, const char *jso
         hs_json_doc_clear(&doc);
         return hs_err_wrap(err, code, "%s does not serve a JWK Set", url);
     }
-    code = hs_lifecycle_file_load(family->path, &file, err);
+    code = hs_lifecycle_file_lock(family->path, &lock_fd, err);
+    if (code == HSMART_OK)
+        code = hs_lifecycle_file_load(family->path, &file, err);
     for (size_t i = 0; i < family->public.count && code == HSMART_OK; i++) {
         const struct hs_jwk *jwk = &family->members[i].key->jwk;
         if (jwk->pkey != NULL)
@@ -474,11 +481,29 @@ hs_family_note_served(struct hs_family *family, const char *url, const char *jso
     if (code == HSMART_OK)
         code = hs_lifecycle_file_save(&file, family->path, err);
     hs_lifecycle_file_clear(&file);
+    hs_lifecycle_file_unlock(lock_fd);
     hs_json_doc_clear(&doc);
     return code;
 }
 
 /* ---- What is to be published ---- */
+
+/* A set without the key that signs would end every request of the family's clients. */
+static enum hsmart_code
+leave_out(const struct hs_family *family, size_t index, hsmart_err *err)
+{
+    const hsmart_key_info *info = &family->members[index].key->info;
+
+    if (family->keys[index].state != HSMART_KEY_ACTIVE) {
+        hs_log_warning(hs_p11_token_get_log(family->token), "key \"%s\" is not published: %s", info->label,
+                       info->problem_text);
+        return HSMART_OK;
+    }
+    enum hsmart_code code = info->problem != HSMART_OK ? info->problem : HSMART_KEY_UNUSABLE;
+    (void)hs_err_set(err, code, "the active key \"%s\" cannot be published: %s", info->label, info->problem_text);
+    hs_err_hint(err, "a set without it would end every request; mend the key, or activate another one first");
+    return code;
+}
 
 enum hsmart_code
 hs_family_jwks(const struct hs_family *family, const char *alg, struct hs_buf *out_json, hsmart_err *err)
@@ -490,12 +515,8 @@ hs_family_jwks(const struct hs_family *family, const char *alg, struct hs_buf *o
         const struct hs_token_key *key = family->members[i].key;
         if (family->keys[i].state == HSMART_KEY_RETIRED)
             continue;
-        if (key->jwk.pkey == NULL || key->info.problem != HSMART_OK) {
-            hs_log_warning(hs_p11_token_get_log(family->token), "key \"%s\" is not published: %s", key->info.label,
-                           key->info.problem_text);
-            continue;
-        }
-        code = hs_jwks_add(&set, &key->jwk, NULL, alg, err);
+        code = key->jwk.pkey == NULL || key->info.problem != HSMART_OK ? leave_out(family, i, err)
+                                                                       : hs_jwks_add(&set, &key->jwk, NULL, alg, err);
     }
     if (code == HSMART_OK && set.count == 0)
         code = hs_err_set(err, HSMART_KEY_ABSENT, "the family \"%s\" has no key to publish", family->label);

@@ -1,5 +1,8 @@
 #include "lifecycle_file.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -121,7 +124,7 @@ hs_lifecycle_file_load(const char *path, struct hs_lifecycle_file *out_file, hsm
     struct hs_lifecycle_file file = {0};
     enum hsmart_code code;
 
-    if (access(path, F_OK) != 0) {
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
         *out_file = file;
         return HSMART_OK;
     }
@@ -141,6 +144,37 @@ hs_lifecycle_file_load(const char *path, struct hs_lifecycle_file *out_file, hsm
     }
     *out_file = file;
     return HSMART_OK;
+}
+
+/* ---- One at a time ---- */
+
+enum hsmart_code
+hs_lifecycle_file_lock(const char *path, int *out_fd, hsmart_err *err)
+{
+    struct hs_buf name = {0};
+    int fd = -1;
+    enum hsmart_code code = hs_buf_append_format(&name, err, "%s.lock", path);
+
+    if (code != HSMART_OK)
+        return code;
+    fd = open(hs_buf_text(&name), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX) != 0) {
+        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot lock \"%s\"", hs_buf_text(&name));
+        hs_lifecycle_file_unlock(fd);
+        fd = -1;
+    }
+    hs_buf_clear(&name);
+    *out_fd = fd;
+    return code;
+}
+
+void
+hs_lifecycle_file_unlock(int fd)
+{
+    if (fd < 0)
+        return;
+    (void)flock(fd, LOCK_UN); /* a forked child may hold a copy of the descriptor */
+    (void)close(fd);
 }
 
 /* ---- Writing ---- */

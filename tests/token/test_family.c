@@ -384,6 +384,35 @@ what_was_served_counts_without_a_gap(void **state)
     hsmart_string_free(both);
 }
 
+/* A warning and a smaller set would end every request of the clients. */
+static void
+a_set_without_the_active_key_is_not_published(void **state)
+{
+    hsmart_err err = {0};
+    char *jwks = NULL;
+
+    (void)state;
+    make_two("9999-12-31");
+    hsmart_family *family = read_family();
+    struct hs_token_key *active = (struct hs_token_key *)family->active->key;
+    struct hs_token_key *staged = (struct hs_token_key *)key_of(family, "ehr-20241004")->key;
+
+    staged->info.problem = HSMART_POLICY_REFUSED;
+    staged->info.problem_text = "of the test";
+    assert_int_equal(hsmart_family_jwks(family, NULL, &jwks, &err), HSMART_OK);
+    assert_null(strstr(jwks, staged->jwk.thumbprint));
+    assert_non_null(strstr(jwks, active->jwk.thumbprint));
+    hsmart_string_free(jwks);
+    jwks = NULL;
+
+    active->info.problem = HSMART_POLICY_REFUSED;
+    active->info.problem_text = "of the test";
+    assert_int_equal(hsmart_family_jwks(family, NULL, &jwks, &err), HSMART_POLICY_REFUSED);
+    assert_null(jwks);
+    assert_non_null(strstr(err.text, "the active key"));
+    hsmart_family_free(family);
+}
+
 static void
 a_life_cycle_file_that_is_none_is_refused(void **state)
 {
@@ -490,6 +519,7 @@ main(void)
         {"what the token does not keep is in the file", what_the_token_does_not_keep_is_in_the_file},
         {"what was served counts without a gap", what_was_served_counts_without_a_gap},
         {"a life-cycle file that is none is refused", a_life_cycle_file_that_is_none_is_refused},
+        {"a set without the active key is not published", a_set_without_the_active_key_is_not_published},
         {"threads change over without a failure", threads_change_over_without_a_failure},
     };
     struct CMUnitTest rows[HS_ARRAY_LEN(tests)];
