@@ -297,7 +297,8 @@ static enum hsmart_code
 save_record(const char *path, enum hs_guard_state state, const struct hs_guard *guard, struct hs_buf *text,
             hsmart_err *err)
 {
-    bool has_digest = state == HS_GUARD_PENDING || state == HS_GUARD_REFUSED || state == HS_GUARD_UNCLEAR;
+    bool has_digest =
+        guard != NULL && (state == HS_GUARD_PENDING || state == HS_GUARD_REFUSED || state == HS_GUARD_UNCLEAR);
     size_t tried_count = guard != NULL ? guard->tried_count : 0;
     enum hsmart_code code = hs_buf_resize(text, 0, err);
 

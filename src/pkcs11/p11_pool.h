@@ -43,9 +43,10 @@ HSMART_MUST_CHECK enum hsmart_code hs_pool_check_fork(const struct hs_p11_token 
 /* HSMART_TOKEN_UNAVAILABLE, with what the last recovery came to. The lock is held. */
 HSMART_MUST_CHECK enum hsmart_code hs_pool_out_of_order(const struct hs_p11_token *token, int64_t wait_ms,
                                                         hsmart_err *err);
-/* Makes room for a restart of the module by another of its tokens (p11_module.h), and takes it up again. */
-bool hs_pool_vacate(void *token);
-void hs_pool_resume(void *token);
+/* Makes room for a restart of the module by another of its tokens (p11_module.h), and takes it up again; `arg` is the
+ * token. */
+bool hs_pool_vacate(void *arg);
+void hs_pool_resume(void *arg);
 /* HSMART_TOKEN_STOPPED. */
 HSMART_MUST_CHECK enum hsmart_code hs_pool_stopped(const struct hs_p11_token *token, hsmart_err *err);
 

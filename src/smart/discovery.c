@@ -115,8 +115,8 @@ told(const char *url)
     if (at == NULL)
         (void)snprintf(told.text, sizeof told.text, "%.*s", (int)hs_text_cut(url, 200), url);
     else
-        (void)snprintf(told.text, sizeof told.text, "%.*s…%.*s", (int)(authority - url < 20 ? authority - url : 20), url,
-                       (int)hs_text_cut(at, 180), at);
+        (void)snprintf(told.text, sizeof told.text, "%.*s…%.*s", (int)(authority - url < 20 ? authority - url : 20),
+                       url, (int)hs_text_cut(at, 180), at);
     return told;
 }
 
@@ -175,8 +175,8 @@ hs_discovery_url(const char *fhir_base, struct hs_buf *out_url, hsmart_err *err)
     if (objection == NULL && strchr(fhir_base, '?') != NULL)
         objection = "it has a query";
     if (objection != NULL)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the FHIR base \"%s\" cannot be used: %s",
-                          told(fhir_base).text, objection);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the FHIR base \"%s\" cannot be used: %s", told(fhir_base).text,
+                          objection);
     code = directory_of(fhir_base, &url, err);
     if (code == HSMART_OK)
         code = hs_buf_append_str(&url, WELL_KNOWN, err);
@@ -353,7 +353,7 @@ is_page(struct hs_span body)
 {
     size_t at = 0;
 
-    while (at < body.len && memchr(" \t\r\n", body.data[at], 4) != NULL)
+    while (at < body.len && body.data[at] != 0 && strchr(" \t\r\n", body.data[at]) != NULL)
         at++;
     return at < body.len && body.data[at] == '<';
 }
