@@ -292,25 +292,34 @@ append_hex_line(struct hs_buf *text, const char *name, struct hs_span value, hsm
     return code == HSMART_OK ? hs_buf_append_str(text, "\n", err) : code;
 }
 
+/* What is remembered of PINs: the digest of the one that is tried, was refused, or is unclear, and those of before. */
+static enum hsmart_code
+append_pins(struct hs_buf *text, enum hs_guard_state state, const struct hs_guard *guard, hsmart_err *err)
+{
+    bool has_digest = state == HS_GUARD_PENDING || state == HS_GUARD_REFUSED || state == HS_GUARD_UNCLEAR;
+    enum hsmart_code code = HSMART_OK;
+
+    if (has_digest || guard->tried_count > 0)
+        code = append_hex_line(text, "salt ", HS_SPAN_OF(guard->salt), err);
+    if (code == HSMART_OK && has_digest)
+        code = append_hex_line(text, "digest ", HS_SPAN_OF(guard->digest), err);
+    for (size_t i = 0; i < guard->tried_count && code == HSMART_OK; i++)
+        code = append_hex_line(text, "tried ", HS_SPAN_OF(guard->tried[i]), err);
+    return code;
+}
+
 /* `text` is room for the record; `guard` NULL: one that remembers no PIN. */
 static enum hsmart_code
 save_record(const char *path, enum hs_guard_state state, const struct hs_guard *guard, struct hs_buf *text,
             hsmart_err *err)
 {
-    bool has_digest =
-        guard != NULL && (state == HS_GUARD_PENDING || state == HS_GUARD_REFUSED || state == HS_GUARD_UNCLEAR);
-    size_t tried_count = guard != NULL ? guard->tried_count : 0;
     enum hsmart_code code = hs_buf_resize(text, 0, err);
 
     if (code == HSMART_OK)
         code = hs_buf_append_format(text, err, FORMAT_LINE "\nstate %s\ntime %lld\n", states[state].word,
                                     (long long)hs_clock_now_s());
-    if (code == HSMART_OK && (has_digest || tried_count > 0))
-        code = append_hex_line(text, "salt ", HS_SPAN_OF(guard->salt), err);
-    if (code == HSMART_OK && has_digest)
-        code = append_hex_line(text, "digest ", HS_SPAN_OF(guard->digest), err);
-    for (size_t i = 0; i < tried_count && code == HSMART_OK; i++)
-        code = append_hex_line(text, "tried ", HS_SPAN_OF(guard->tried[i]), err);
+    if (code == HSMART_OK && guard != NULL)
+        code = append_pins(text, state, guard, err);
     if (code == HSMART_OK)
         code = hs_file_write_atomic(path, hs_span_buf(text), 0600, err);
     if (code == HSMART_OUTPUT_FAILED)
