@@ -428,7 +428,8 @@ check_certificate(struct hs_check *check, const struct key_view *key, struct hs_
 
     if (hs_check_is_fault(check, hs_jwk_from_certificate(der, &certified, &why)))
         hs_check_find(check, "%s: the first certificate of \"x5c\": %s", key->name, why.text);
-    else if (hs_jwk_parse(key->value, &own, NULL) == HSMART_OK && !hs_jwk_same_key(&certified, &own))
+    else if (check->code == HSMART_OK && !hs_check_is_fault(check, hs_jwk_parse(key->value, &own, NULL)) &&
+             check->code == HSMART_OK && !hs_jwk_same_key(&certified, &own))
         hs_check_find(check, "%s: the first certificate of \"x5c\" is of another key", key->name);
     hs_jwk_clear(&certified);
     hs_jwk_clear(&own);
@@ -444,9 +445,14 @@ check_hash(struct hs_check *check, const struct key_view *key, struct hs_span de
 
     if (member == NULL)
         return;
-    if (hs_base64url_decode(hs_json_string(member), &written, NULL) == HSMART_OK && /* else it is K11's */
-        EVP_Digest(der.data, der.len, digest, &digest_len, hs_alg_md("SHA256"), NULL) == 1 &&
-        !hs_span_equal(hs_span_buf(&written), (struct hs_span){digest, digest_len}))
+    if (hs_check_is_fault(check, hs_base64url_decode(hs_json_string(member), &written, NULL)) || /* K11 tells it */
+        check->code != HSMART_OK) {
+        hs_buf_clear(&written);
+        return;
+    }
+    if (EVP_Digest(der.data, der.len, digest, &digest_len, hs_alg_md("SHA256"), NULL) != 1)
+        (void)hs_check_is_fault(check, HSMART_INTERNAL);
+    else if (!hs_span_equal(hs_span_buf(&written), (struct hs_span){digest, digest_len}))
         hs_check_find(check, "%s: \"x5t#S256\" is not the SHA-256 hash of the first certificate of \"x5c\"", key->name);
     hs_buf_clear(&written);
 }

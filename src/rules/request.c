@@ -89,14 +89,30 @@ read_header(struct hs_span line, struct hs_request *request, hsmart_err *err)
     return code;
 }
 
+static bool
+is_named(const struct hs_request_header *header, const char *name)
+{
+    return header->name.len == strlen(name) &&
+           strncasecmp((const char *)header->name.data, name, header->name.len) == 0;
+}
+
 static const struct hs_span *
 header_value(const struct hs_request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (request->headers[i].name.len == strlen(name) &&
-            strncasecmp((const char *)request->headers[i].name.data, name, strlen(name)) == 0)
+        if (is_named(&request->headers[i], name))
             return &request->headers[i].value;
     return NULL;
+}
+
+static size_t
+header_count(const struct hs_request *request, const char *name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < request->header_count; i++)
+        count += is_named(&request->headers[i], name);
+    return count;
 }
 
 /* Without a length the body is all there is, but for one line end: files have one, and bodies of forms do not. */
@@ -118,6 +134,11 @@ set_body(struct hs_span rest, struct hs_request *request)
 
     request->is_chunked = header_value(request, "transfer-encoding") != NULL;
     request->body = without_line_end(rest);
+    /* RFC 9112 section 6.3: whoever reads them differently reads another request. */
+    if (header_count(request, "content-length") > 1 || (length != NULL && request->is_chunked)) {
+        request->broken = "there is more than one word on the length of the body";
+        return;
+    }
     if (length == NULL || request->is_chunked)
         return;
     for (size_t i = 0; i < length->len; i++) {

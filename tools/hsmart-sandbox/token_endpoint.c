@@ -316,6 +316,16 @@ answer_granted(struct exchange *exchange, const struct hs_report *report, struct
     return hs_json_writer_finish(&writer, err);
 }
 
+/* Spaces ask for nothing. */
+static bool
+is_blank(struct hs_span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] != ' ')
+            return false;
+    return true;
+}
+
 /* What the client gets of what it asked for. A family whose scopes are words of its own gets them as they are. */
 static enum hsmart_code
 choose_scope(const struct exchange *exchange, const struct token_request *request, struct hs_buf *out_scope,
@@ -327,7 +337,7 @@ choose_scope(const struct exchange *exchange, const struct token_request *reques
     struct hs_buf requested = {0};
     enum hsmart_code code = HSMART_OK;
 
-    if (asked == NULL || asked->len == 0 || row->scope == HS_SCOPE_NOT_SENT)
+    if (asked == NULL || is_blank(*asked) || row->scope == HS_SCOPE_NOT_SENT)
         return hs_buf_append_str(out_scope, registered != NULL ? registered : "system/*.rs", err);
     if (row->scope == HS_SCOPE_LITERAL && row->scope_literal != NULL && hs_span_equal_str(*asked, row->scope_literal))
         return hs_buf_append_str(out_scope, "system/*.rs", err);

@@ -169,23 +169,29 @@ load_basis(const struct check_options *own, struct basis *out_basis, hsmart_err 
     return code;
 }
 
-/* What was good is remembered, so that it is not good a second time. */
+/* A set that was named is there: without one, no signature was verified. */
+static bool
+has_key_set(const struct basis *basis)
+{
+    return !basis->jwks.is_url || (basis->jwks.served.failure == HSMART_OK && basis->jwks.served.status == 200);
+}
+
+/* What was good is remembered, so that it is not good a second time; not what could not be verified. */
 static enum hsmart_code
 remember(const struct check_options *own, struct basis *basis, const struct hs_report *report, hsmart_err *err)
 {
-    return own->seen != NULL && report->error_count == 0 ? seen_file_save(&basis->seen, err) : HSMART_OK;
+    return own->seen != NULL && report->error_count == 0 && has_key_set(basis) ? seen_file_save(&basis->seen, err)
+                                                                               : HSMART_OK;
 }
 
 /* Who names a JWKS wants the signature verified: without an answer from its URL, no finding says that it was not. */
 static enum hsmart_code
 check_verified(const struct basis *basis, hsmart_err *err)
 {
-    const struct jwks_fetch *jwks = &basis->jwks;
-
-    if (!jwks->is_url || (jwks->served.failure == HSMART_OK && jwks->served.status == 200))
+    if (has_key_set(basis))
         return HSMART_OK;
     (void)hs_err_set(err, HSMART_CHECK_FAILED, "no signature was verified: there is no key set at \"%s\"",
-                     jwks->served.url);
+                     basis->jwks.served.url);
     hs_err_hint(err, "L32 says what the URL answered; mend that, or give the set as a file");
     return HSMART_CHECK_FAILED;
 }
