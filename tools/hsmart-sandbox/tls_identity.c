@@ -250,6 +250,22 @@ flaw_of(const char *fault)
     return &no_flaw;
 }
 
+/* A CA that was kept may have been made for another host: clients would refuse what it signs. */
+static enum hsmart_code
+check_constraints(const char *host, X509 *certificate, const X509 *issuer, hsmart_err *err)
+{
+    NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(issuer, NID_name_constraints, NULL, NULL);
+    enum hsmart_code code = HSMART_OK;
+
+    (void)X509_check_purpose(certificate, -1, 0); /* makes OpenSSL read the extensions that the next line looks at */
+    if (constraints != NULL && NAME_CONSTRAINTS_check(certificate, constraints) != X509_V_OK) {
+        code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "the CA that is kept in the directory is not for \"%s\"", host);
+        hs_err_hint(err, "give another --directory, or remove ca.pem and ca.key from it");
+    }
+    NAME_CONSTRAINTS_free(constraints);
+    return code;
+}
+
 static enum hsmart_code
 make_server(const char *host, const struct flaw *flaw, const struct authority *authority, struct tls_identity *identity,
             hsmart_err *err)
@@ -273,6 +289,8 @@ make_server(const char *host, const struct flaw *flaw, const struct authority *a
         code = flaw->by_itself
                    ? make_certificate(&plan, key, NULL, key, &certificate, err)
                    : make_certificate(&plan, key, authority->certificate, authority->key, &certificate, err);
+    if (code == HSMART_OK && flaw == &no_flaw)
+        code = check_constraints(host, certificate, authority->certificate, err);
     if (code == HSMART_OK)
         code = append_pem(&identity->certificate_pem, certificate, NULL, err);
     if (code == HSMART_OK)
