@@ -65,7 +65,7 @@ split(struct hs_span text, struct hs_span out_parts[3], hsmart_err *err)
     for (size_t i = 0; i <= text.len; i++) {
         if (i < text.len && text.data[i] != '.')
             continue;
-        if (count < 3)
+        if (count < 3 && text.len > 0) /* no arithmetic on the NULL of an empty span */
             out_parts[count] = (struct hs_span){text.data + start, i - start};
         count++;
         start = i + 1;

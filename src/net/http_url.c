@@ -35,6 +35,9 @@ check_spelling(const char *text, hsmart_err *err)
     }
     if (host[2] == '/' || host[2] == 0)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the URL has no host");
+    /* libcurl decodes them, others do not: a host that is written so is two hosts. */
+    if (memchr(host + 2, '%', strcspn(host + 2, "/?#")) != NULL)
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "the URL has a percent escape in its host");
     return HSMART_OK;
 }
 

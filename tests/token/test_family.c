@@ -425,8 +425,8 @@ a_life_cycle_file_that_is_none_is_refused(void **state)
         "{\"keys\": [{\"thumbprint\": \"short\"}]}",
         "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"start_date\": \"soon\"}]}",
         "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"served\": {}}]}",
-        "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"served\": {\"url\": \"u\", "
-        "\"since_s\": -9223372036854775807, \"until_s\": 9223372036854775807, \"max_age_s\": 1}}]}",
+        ("{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"served\": {\"url\": \"u\", "
+         "\"since_s\": -9223372036854775807, \"until_s\": 9223372036854775807, \"max_age_s\": 1}}]}"),
     };
     hsmart_family *family = NULL;
 

@@ -49,7 +49,8 @@ static struct origin no_urls[] = {
     {"a port that is too large", "https://ehr.example:65536/", "the URL has a port that is no port"},
     {"a port that is no number", "https://ehr.example:x/", "the URL has a port that is no port"},
     {"an IPv6 address that is none", "https://[::g]/", "the URL has a host that is no IPv6 address"},
-    {"a percent escape in the host", "https://ehr%0a.example/", "the URL has a host that is no host"},
+    {"a percent escape in the host", "https://ehr%0a.example/", "the URL has a percent escape in its host"},
+    {"one that would be decoded", "https://lo%63alhost/", "the URL has a percent escape in its host"},
 };
 
 static void
