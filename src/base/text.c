@@ -163,8 +163,8 @@ hs_text_append_hex(struct hs_buf *out, struct hs_span bytes, hsmart_err *err)
     return HSMART_OK;
 }
 
-static int
-hex_digit(char c)
+int
+hs_text_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -182,8 +182,8 @@ hs_text_parse_hex(const char *text, struct hs_buf *out, hsmart_err *err)
     enum hsmart_code code = HSMART_OK;
 
     for (const char *c = text; *c != 0 && code == HSMART_OK;) {
-        int high = hex_digit(c[0]);
-        int low = high < 0 ? -1 : hex_digit(c[1]);
+        int high = hs_text_hex_digit(c[0]);
+        int low = high < 0 ? -1 : hs_text_hex_digit(c[1]);
         if (low < 0) {
             code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" is not hex (pairs of 0-9 and a-f)", text);
             break;

@@ -17,6 +17,8 @@ bool hs_text_is_printable(const char *text);
 size_t hs_text_cut(const char *text, size_t max_len);
 /* Appends `bytes` as lower-case hex. */
 HSMART_MUST_CHECK enum hsmart_code hs_text_append_hex(struct hs_buf *out, struct hs_span bytes, hsmart_err *err);
+/* The value of one hex digit of either case, -1 when it is none. */
+int hs_text_hex_digit(char c);
 /* Reads hex (either case, optional ':' between bytes); HSMART_INVALID_ARGUMENT when it is not. */
 HSMART_MUST_CHECK enum hsmart_code hs_text_parse_hex(const char *text, struct hs_buf *out, hsmart_err *err);
 /* Reads a whole decimal number within bounds; HSMART_INVALID_ARGUMENT, naming `what`, when it is not. */

@@ -2,6 +2,7 @@
 
 #include "base64url.h"
 #include "err.h"
+#include "text.h"
 
 /* ---- One component ---- */
 
@@ -52,18 +53,6 @@ hs_form_encode(struct hs_buf *out, struct hs_span value, hsmart_err *err)
     return HSMART_OK;
 }
 
-static int
-hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 enum hsmart_code
 hs_form_decode(struct hs_span text, struct hs_buf *out, hsmart_err *err)
 {
@@ -77,8 +66,8 @@ hs_form_decode(struct hs_span text, struct hs_buf *out, hsmart_err *err)
         if (byte == '+') {
             byte = ' ';
         } else if (byte == '%') {
-            int high = i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(text.data[i + 2]) : -1;
+            int high = i + 2 < text.len ? hs_text_hex_digit((char)text.data[i + 1]) : -1;
+            int low = high >= 0 ? hs_text_hex_digit((char)text.data[i + 2]) : -1;
             if (low < 0) {
                 code = hs_err_set(err, HSMART_INPUT_MALFORMED, "the percent escape at byte %zu is not one", i);
                 goto out;

@@ -84,12 +84,10 @@ take_hex4(struct reader *reader, uint32_t *out_unit)
 
     for (int i = 0; i < 4; i++) {
         int c = peek(reader);
-        if (is_digit(c))
-            unit = unit << 4 | (uint32_t)(c - '0');
-        else if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
-            unit = unit << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
-        else
+        int value = c < 0 ? -1 : hs_text_hex_digit((char)c);
+        if (value < 0)
             return false;
+        unit = unit << 4 | (uint32_t)value;
         reader->at++;
     }
     *out_unit = unit;
