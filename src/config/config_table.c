@@ -9,12 +9,6 @@
 
 #define THUMBPRINT_LEN 32U /* SHA-256 */
 
-const struct hs_config_kind_row hs_config_kinds[HS_CONFIG_KIND_COUNT] = {
-    [HS_CONFIG_TOKEN] = {"token", sizeof(struct hs_config_token)},
-    [HS_CONFIG_KEY] = {"key", sizeof(struct hs_config_key)},
-    [HS_CONFIG_CLIENT] = {"client", sizeof(struct hs_config_client)},
-};
-
 static enum hsmart_code
 store_text(const struct hs_config *config, const struct hs_config_setting *row, const char *value, void *field,
            hsmart_err *err)
