@@ -316,7 +316,7 @@ target_need_login(struct target *target, hsmart_err *err)
 enum hsmart_code
 target_open(struct target *target, hsmart_err *err)
 {
-    return hsmart_token_open(&target->token, &target->opened, err);
+    return target->opened != NULL ? HSMART_OK : hsmart_token_open(&target->token, &target->opened, err);
 }
 
 static enum hsmart_code

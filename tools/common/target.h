@@ -31,7 +31,7 @@ HSMART_MUST_CHECK enum hsmart_code target_resolve(const struct cli_common *commo
                                                   struct target *out_target, hsmart_err *err);
 /* After TARGET_LATER: HSMART_INVALID_ARGUMENT without a token, HSMART_PIN_UNAVAILABLE as above. */
 HSMART_MUST_CHECK enum hsmart_code target_need_login(struct target *target, hsmart_err *err);
-/* Opens the token and logs in. */
+/* Opens the token and logs in, unless that was done before. */
 HSMART_MUST_CHECK enum hsmart_code target_open(struct target *target, hsmart_err *err);
 /* HSMART_INVALID_ARGUMENT when a family is meant where one key is needed: none of its keys is as good as another. */
 HSMART_MUST_CHECK enum hsmart_code target_check_one_key(const struct target *target, hsmart_err *err);
@@ -43,10 +43,10 @@ HSMART_MUST_CHECK enum hsmart_code target_open_signer(struct target *target, con
 /* Closes and releases. */
 void target_clear(struct target *target);
 
-/* Refuses a URI with a PIN in it, without repeating the PIN. NULL is fine. */
 /* Refuses a text that no name or URL on the command line is: empty, not UTF-8, or with a control character in it
  * (such as the carriage return that $(cat FILE) leaves of a file of another system). NULL is fine. */
 HSMART_MUST_CHECK enum hsmart_code target_check_text(const char *option, const char *text, hsmart_err *err);
+/* Refuses a URI with a PIN in it, without repeating the PIN. NULL is fine. */
 HSMART_MUST_CHECK enum hsmart_code target_check_uri(const char *option, const char *uri, hsmart_err *err);
 
 /* --allow-extractable names the key by its label, so that it cannot cover another one by accident. */

@@ -305,18 +305,42 @@ doctor_login(struct doctor *doctor)
 
 /* ---- The key ---- */
 
-/* Whether a signer can be made of the key at all. */
+/* Whether a signer can be made of the key, or of its family, at all. */
 static enum hsmart_code
 try_signer(const struct doctor *doctor, hsmart_err *err)
 {
-    hsmart_signer_options options = doctor->target.target.signer;
+    const struct target *target = &doctor->target.target;
+    hsmart_signer_options options = target->signer;
     hsmart_signer *signer = NULL;
     enum hsmart_code code;
 
     options.alg = doctor->client.alg != NULL ? doctor->client.alg : options.alg;
     options.kid = doctor->client.kid != NULL ? doctor->client.kid : options.kid;
-    code = hsmart_signer_new(doctor->target.key, &options, &signer, err);
+    if (target->family.label != NULL)
+        code = hsmart_signer_new_family(target->opened, &target->family, &options, &signer, err);
+    else
+        code = hsmart_signer_new(doctor->key, &options, &signer, err);
     hsmart_signer_free(signer);
+    return code;
+}
+
+/* The key that would sign now: of a family, the active one. NULL when no key of the family is active, which the signer
+ * tells better. */
+static enum hsmart_code
+find_key(struct doctor *doctor, hsmart_err *err)
+{
+    struct target *target = &doctor->target.target;
+    enum hsmart_code code;
+
+    if (target->family.label != NULL) {
+        code = hsmart_family_read(target->opened, &target->family, 0, &doctor->family, err);
+        if (code == HSMART_OK && doctor->family->active != NULL)
+            doctor->key = doctor->family->active->key;
+        return code;
+    }
+    /* Kept where the client below finds it, instead of logging in again. */
+    code = hsmart_key_find(target->opened, target->key_uri, &doctor->target.key, err);
+    doctor->key = doctor->target.key;
     return code;
 }
 
@@ -324,16 +348,12 @@ void
 doctor_key(struct doctor *doctor)
 {
     hsmart_err err = {0};
-    struct target *target = &doctor->target.target;
 
-    /* Found here, so that the client below uses it instead of logging in again. */
-    if (hsmart_key_find(target->opened, target->key_uri, &doctor->target.key, &err) != HSMART_OK ||
-        try_signer(doctor, &err) != HSMART_OK) {
+    if (find_key(doctor, &err) != HSMART_OK || try_signer(doctor, &err) != HSMART_OK) {
         doctor_tell_error(doctor, DOCTOR_FAIL, &err);
         return;
     }
-    const hsmart_key_info *info = hsmart_key_get_info(doctor->target.key);
-    doctor->key = doctor->target.key;
+    const hsmart_key_info *info = hsmart_key_get_info(doctor->key);
     doctor->have |= DR_KEY | DR_CAN_AUTHENTICATE;
     doctor_tell(doctor, DOCTOR_OK, NULL, "\"%s\", %s %s, thumbprint %s", info->label, info->type,
                 info->curve != NULL ? info->curve : "", info->thumbprint);
