@@ -112,10 +112,11 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_unlock_guard(const hs
 /* What stands against trying the PIN of the token which `options` name, as the guard remembers it. Never logs in,
  * writes nothing. Errors as `hsmart_token_unlock_guard`. */
 enum hsmart_guard_state {
-    HSMART_GUARD_OPEN,     /* nothing */
-    HSMART_GUARD_PENDING,  /* a try was begun and has no recorded end */
-    HSMART_GUARD_REFUSED,  /* the token refused a PIN: another value may be tried */
-    HSMART_GUARD_REOPENED, /* nothing: an operator allowed one more try */
+    HSMART_GUARD_OPEN,       /* nothing */
+    HSMART_GUARD_PENDING,    /* a try was begun and has no recorded end */
+    HSMART_GUARD_REFUSED,    /* the token refused a PIN: another value may be tried */
+    HSMART_GUARD_REOPENED,   /* nothing: an operator allowed one more try */
+    HSMART_GUARD_UNANSWERED, /* a PIN was tried, and no answer said whether it is right */
 };
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_token_look_at_guard(const hsmart_token_options *options,
                                                                          enum hsmart_guard_state *out_state,

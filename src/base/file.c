@@ -143,10 +143,18 @@ resolve_target(const char *path, char target[PATH_MAX], hsmart_err *err)
     return HSMART_OK;
 }
 
-/* The rename itself survives a power cut only once the directory is on disk. */
-void
-hs_file_sync_directory_of(const char *path)
+/* File systems that keep no directory of their own in memory answer that there is nothing to sync (fsync(2)). */
+static bool
+syncs_directories(int failure)
 {
+    return failure != EINVAL && failure != ENOTSUP && failure != ENOSYS;
+}
+
+/* The rename itself survives a power cut only once the directory is on disk. */
+enum hsmart_code
+hs_file_sync_directory_of(const char *path, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
     char directory[PATH_MAX];
 
     (void)snprintf(directory, sizeof directory, "%s", path);
@@ -156,10 +164,13 @@ hs_file_sync_directory_of(const char *path)
     else
         slash[slash == directory ? 1 : 0] = 0;
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
+    if (fd < 0 && errno == EACCES)
+        return HSMART_OK; /* one may write into a directory that one may not read */
+    if (fd < 0 || (fsync(fd) != 0 && syncs_directories(errno)))
+        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot sync the directory \"%s\"", directory);
+    if (fd >= 0)
         (void)close(fd);
-    }
+    return code;
 }
 
 static enum hsmart_code
@@ -216,7 +227,7 @@ hs_file_write_atomic(const char *path, struct hs_span contents, unsigned mode, h
         goto out;
     }
     exists_beside = false;
-    hs_file_sync_directory_of(target);
+    code = hs_file_sync_directory_of(target, err);
 out:
     if (fd >= 0)
         (void)close(fd);

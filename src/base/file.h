@@ -16,12 +16,13 @@ HSMART_MUST_CHECK enum hsmart_code hs_file_read_secret(const char *path, size_t 
                                                        hsmart_err *err);
 /* Replaces `path` by a file with these contents and this mode: written beside it, synced, renamed. On failure what
  * was there is unchanged and nothing is left beside it. A symbolic link is followed, so that the file it points to
- * is replaced; what is not a regular file (a pipe, /dev/stdout) is written to as it is. HSMART_OUTPUT_FAILED. */
+ * is replaced; what is not a regular file (a pipe, /dev/stdout) is written to as it is. HSMART_OUTPUT_FAILED.
+ * When its directory cannot be synced, that is an error too, though the new file is in its place. */
 HSMART_MUST_CHECK enum hsmart_code hs_file_write_atomic(const char *path, struct hs_span contents, unsigned mode,
                                                         hsmart_err *err);
-/* Makes the name `path` itself survive a power cut: the directory that it stands in is synced, as far as its file
- * system can do that. */
-void hs_file_sync_directory_of(const char *path);
+/* Makes the name `path` itself survive a power cut: the directory that it stands in is synced, as far as it may be read
+ * and its file system can do that. HSMART_OUTPUT_FAILED when the disk fails. */
+HSMART_MUST_CHECK enum hsmart_code hs_file_sync_directory_of(const char *path, hsmart_err *err);
 /* Writes everything, whatever the kernel takes at a time. `name` is for messages. */
 HSMART_MUST_CHECK enum hsmart_code hs_file_write_fd(int fd, const char *name, struct hs_span contents,
                                                     hsmart_err *err);

@@ -23,26 +23,26 @@
 #define CANNOT_WRITE "the PIN guard cannot write down its state"
 #define FORMAT_LINE "hsmart-pin-guard 1"
 
-static const struct {
-    enum hs_guard_state state;
-    const char *word; /* in the file */
-    const char *words;
-} states[] = {
-    {HS_GUARD_OPEN, "open", "open"},
-    {HS_GUARD_PENDING, "pending", "a try has no recorded end"},
-    {HS_GUARD_REFUSED, "refused", "refused"},
-    {HS_GUARD_REOPENED, "reopened", "reopened by an operator"},
-    {HS_GUARD_UNCLEAR, "unclear", "the last try had an answer that says nothing of the PIN"},
-};
+#define REFUSED_BEFORE "this PIN was refused before and is not tried again"
+#define CORRECT_IT                                                                                                     \
+    "correct the PIN in its source; or, if it is right by now, reopen the guard: hsmart-key token unlock-guard"
+#define REOPEN_IT "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard"
 
-const char *
-hs_guard_state_words(enum hs_guard_state state)
-{
-    for (size_t i = 0; i < HS_ARRAY_LEN(states); i++)
-        if (states[i].state == state)
-            return states[i].words;
-    return "unknown";
-}
+/* By state. */
+static const struct {
+    const char *word;          /* in the file */
+    bool has_digest;           /* of the PIN that the state is about */
+    const char *closed, *cure; /* why that PIN is not tried; NULL where it is */
+} states[] = {
+    [HS_GUARD_OPEN] = {"open", false, NULL, NULL},
+    [HS_GUARD_PENDING] = {"pending", true, "the last try with this PIN has no recorded end", REOPEN_IT},
+    [HS_GUARD_REFUSED] = {"refused", true, REFUSED_BEFORE, CORRECT_IT},
+    [HS_GUARD_REOPENED] = {"reopened", false, NULL, NULL},
+    [HS_GUARD_UNCLEAR] = {"unclear", true, NULL, NULL},
+    [HS_GUARD_UNANSWERED] = {"unanswered", true,
+                             "no answer of the token said whether this PIN is right, and it is not tried again",
+                             REOPEN_IT},
+};
 
 /* ---- Where the state is ---- */
 
@@ -84,38 +84,41 @@ refuse_place(const char *step, hsmart_err *err)
     return HSMART_PIN_GUARDED;
 }
 
-/* A directory that was made has to be there after a power cut, or the record in it is gone with it: 0 or errno. */
-static int
-make_directory(const char *path)
+/* A directory that was made has to be there after a power cut, or the record in it is gone with it. `*first_errno` is
+ * why the first one could not be made: that need not matter, since it may be there already. */
+static enum hsmart_code
+make_directory(const char *path, int *first_errno, hsmart_err *err)
 {
-    if (mkdir(path, 0700) != 0)
-        return errno == EEXIST ? 0 : errno;
-    hs_file_sync_directory_of(path);
-    return 0;
+    if (mkdir(path, 0700) == 0)
+        return hs_file_sync_directory_of(path, err);
+    if (errno != EEXIST && *first_errno == 0)
+        *first_errno = errno;
+    return HSMART_OK;
 }
 
 static enum hsmart_code
 make_directories(const char *directory, hsmart_err *err)
 {
-    int failed = 0; /* why the first of them could not be made */
-
+    int first_errno = 0;
     struct hs_buf path = {0};
     struct stat status;
     enum hsmart_code code = hs_buf_append_str(&path, directory, err);
 
     if (code != HSMART_OK)
         return code;
-    for (char *slash = (char *)path.data + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+    for (char *slash = (char *)path.data + 1; code == HSMART_OK && (slash = strchr(slash, '/')) != NULL; slash++) {
         *slash = 0;
-        int result = make_directory((const char *)path.data);
-        failed = failed != 0 ? failed : result;
+        code = make_directory((const char *)path.data, &first_errno, err);
         *slash = '/';
     }
-    int result = make_directory(directory);
-    failed = failed != 0 ? failed : result;
+    if (code == HSMART_OK)
+        code = make_directory(directory, &first_errno, err);
     hs_buf_clear(&path);
+    if (code != HSMART_OK)
+        return refuse_place(NO_DIRECTORY, err);
     if (stat(directory, &status) != 0) {
-        (void)hs_err_errno(err, HSMART_PIN_GUARDED, failed != 0 ? failed : errno, "cannot make \"%s\"", directory);
+        (void)hs_err_errno(err, HSMART_PIN_GUARDED, first_errno != 0 ? first_errno : errno, "cannot make \"%s\"",
+                           directory);
         return refuse_place(NO_DIRECTORY, err);
     }
     if (!S_ISDIR(status.st_mode) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
@@ -252,7 +255,7 @@ parse_record(const char *text, struct record *out_record)
     for (size_t i = 0; i < HS_ARRAY_LEN(states); i++) {
         if (strcmp(states[i].word, word) != 0)
             continue;
-        out_record->state = states[i].state;
+        out_record->state = (enum hs_guard_state)i;
         out_record->has_salt = parse_hex_field(text, "\nsalt ", out_record->salt, sizeof out_record->salt);
         out_record->has_digest =
             out_record->has_salt && parse_hex_field(text, "\ndigest ", out_record->digest, sizeof out_record->digest);
@@ -277,7 +280,7 @@ load_record(const char *path, struct record *out_record, hsmart_err *err)
     else if (code != HSMART_OK && code != HSMART_NO_MEMORY)
         code = hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard's state cannot be read");
     if (code == HSMART_PIN_GUARDED)
-        hs_err_hint(err, "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard");
+        hs_err_hint(err, REOPEN_IT);
     hs_buf_clear(&text);
     return code;
 }
@@ -292,11 +295,11 @@ append_hex_line(struct hs_buf *text, const char *name, struct hs_span value, hsm
     return code == HSMART_OK ? hs_buf_append_str(text, "\n", err) : code;
 }
 
-/* What is remembered of PINs: the digest of the one that is tried, was refused, or is unclear, and those of before. */
+/* What is remembered of PINs: the digest of the one that the state is about, and those of before. */
 static enum hsmart_code
 append_pins(struct hs_buf *text, enum hs_guard_state state, const struct hs_guard *guard, hsmart_err *err)
 {
-    bool has_digest = state == HS_GUARD_PENDING || state == HS_GUARD_REFUSED || state == HS_GUARD_UNCLEAR;
+    bool has_digest = states[state].has_digest;
     enum hsmart_code code = HSMART_OK;
 
     if (has_digest || guard->tried_count > 0)
@@ -350,21 +353,16 @@ remove_leftovers(const char *path)
 
 /* ---- A try ---- */
 
+/* `tried_before`: in vain, before the PIN that the state is about. */
 static enum hsmart_code
 refuse_when_closed(const struct hs_guard *guard, bool tried_before, hsmart_err *err)
 {
-    bool is_closed = guard->state == HS_GUARD_REFUSED || guard->state == HS_GUARD_PENDING;
-    bool has_no_end = guard->state == HS_GUARD_PENDING && !guard->other_pin;
+    const char *closed = guard->other_pin ? NULL : states[guard->state].closed;
 
-    if (!tried_before && (!is_closed || guard->other_pin))
+    if (!tried_before && closed == NULL)
         return HSMART_OK;
-    (void)hs_err_set(err, HSMART_PIN_GUARDED,
-                     has_no_end ? "the last try with this PIN has no recorded end"
-                                : "this PIN was refused before and is not tried again");
-    hs_err_hint(err, has_no_end
-                         ? "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard"
-                         : "correct the PIN in its source; or, if it is right by now, reopen the guard: "
-                           "hsmart-key token unlock-guard");
+    (void)hs_err_set(err, HSMART_PIN_GUARDED, "%s", closed != NULL ? closed : REFUSED_BEFORE);
+    hs_err_hint(err, "%s", closed != NULL ? states[guard->state].cure : CORRECT_IT);
     return HSMART_PIN_GUARDED;
 }
 
@@ -441,10 +439,10 @@ hs_guard_mark_pending(struct hs_guard *guard, hsmart_err *err)
 enum hsmart_code
 hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state, hsmart_err *err)
 {
-    bool is_second = guard->state == HS_GUARD_UNCLEAR && !guard->other_pin;
+    bool is_last = guard->state == HS_GUARD_REOPENED || (guard->state == HS_GUARD_UNCLEAR && !guard->other_pin);
 
-    if (state == HS_GUARD_UNCLEAR && is_second)
-        return HSMART_OK; /* what was written before the try stands, and closes */
+    if (state == HS_GUARD_UNCLEAR && is_last)
+        state = HS_GUARD_UNANSWERED;
     return save_record(guard->path, state, guard, &guard->record, err);
 }
 

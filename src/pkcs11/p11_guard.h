@@ -14,11 +14,12 @@
 #include "bytes.h"
 
 enum hs_guard_state {
-    HS_GUARD_OPEN,     /* nothing stands against a try */
-    HS_GUARD_PENDING,  /* a try was begun and has no recorded end */
-    HS_GUARD_REFUSED,  /* the token refused the PIN */
-    HS_GUARD_REOPENED, /* an operator allowed one more try, whatever the token's flags say */
-    HS_GUARD_UNCLEAR,  /* the answer to a try said nothing of the PIN, which the token may have counted: one more try */
+    HS_GUARD_OPEN,       /* nothing stands against a try */
+    HS_GUARD_PENDING,    /* a try was begun and has no recorded end */
+    HS_GUARD_REFUSED,    /* the token refused the PIN */
+    HS_GUARD_REOPENED,   /* an operator allowed one more try, whatever the token's flags say */
+    HS_GUARD_UNCLEAR,    /* the answer to a try did not say whether the PIN is right: one more try */
+    HS_GUARD_UNANSWERED, /* nor did the answer to a second one */
 };
 
 /* How many PINs are remembered that were tried in vain; the oldest is forgotten for one more. */
@@ -51,8 +52,8 @@ HSMART_MUST_CHECK enum hsmart_code hs_guard_begin(const char *directory, const c
 #define HS_GUARD_WAIT_MS 30000
 /* Writes down that the PIN is about to be tried, and syncs. */
 HSMART_MUST_CHECK enum hsmart_code hs_guard_mark_pending(struct hs_guard *guard, hsmart_err *err);
-/* Writes down how it ended (HS_GUARD_OPEN, HS_GUARD_REFUSED or HS_GUARD_UNCLEAR; the second unclear end of one PIN
- * closes the guard like a try without an end). */
+/* Writes down how it ended: HS_GUARD_OPEN, HS_GUARD_REFUSED or HS_GUARD_UNCLEAR, which becomes HS_GUARD_UNANSWERED the
+ * second time for one PIN, and after an operator's word, which is for one try. */
 HSMART_MUST_CHECK enum hsmart_code hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state,
                                                      hsmart_err *err);
 /* Lets go of the lock. What was not marked stays as it was. Repeatable. */
@@ -63,7 +64,5 @@ HSMART_MUST_CHECK enum hsmart_code hs_guard_look(const char *directory, const ch
                                                  enum hs_guard_state *out_state, struct hs_buf *out_path,
                                                  hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code hs_guard_reopen(const char *directory, const char *identity, hsmart_err *err);
-/* "open", "a try has no recorded end", "refused", "reopened by an operator". */
-const char *hs_guard_state_words(enum hs_guard_state state);
 
 #endif

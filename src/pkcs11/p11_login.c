@@ -206,20 +206,28 @@ has_opened(struct hs_p11_token *token, const struct hs_secret *pin, bool opens_n
     return has;
 }
 
-/* What an answer to C_Login means for the guard: only a word about the PIN closes it. Where the token would not show
- * that it counted a wrong one, a PIN that it never took gets the benefit of the doubt once. */
+/* Answers that come before the PIN is looked at. */
+static bool means_not_tried(enum hs_ckr_class class)
+{
+    return class == HS_CKR_SESSION || class == HS_CKR_OTHER_USER || class == HS_CKR_SETTING ||
+           class == HS_CKR_UNSUPPORTED;
+}
+
+/* What an answer to C_Login means for the guard. One that does not tell whether the PIN is right may have cost a try
+ * that shows nowhere; only a PIN that the token took before in this process, or a token that never locks, is beyond
+ * such doubt. */
 static enum hs_guard_state
 guard_state_after(const struct login *login, bool opened_before)
 {
     const struct hs_p11_token *token = login->token;
     enum hs_ckr_class class = hs_ckr_row_of(login->rv)->class;
 
-    if (may_be_false(token, login->rv))
+    if (means_logged_in(login->rv) || may_be_false(token, login->rv))
         return HS_GUARD_OPEN;
     if (class == HS_CKR_PIN_WRONG || class == HS_CKR_PIN_STATE)
         return HS_GUARD_REFUSED;
-    bool in_doubt = class == HS_CKR_DEVICE && (token->quirks & HS_QUIRK_SILENT_LOCKOUT) != 0 && !opened_before;
-    return in_doubt ? HS_GUARD_UNCLEAR : HS_GUARD_OPEN;
+    bool beyond_doubt = opened_before || means_not_tried(class) || (token->quirks & HS_QUIRK_NO_LOCKOUT) != 0;
+    return beyond_doubt ? HS_GUARD_OPEN : HS_GUARD_UNCLEAR;
 }
 
 static enum hsmart_code

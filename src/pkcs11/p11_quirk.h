@@ -12,9 +12,8 @@ enum hs_quirk {
     HS_QUIRK_RW_SESSIONS = 1U << 1,           /* refuses read-only sessions */
     HS_QUIRK_NO_ALLOWED_MECHANISMS = 1U << 2, /* key generation fails when CKA_ALLOWED_MECHANISMS is given */
     HS_QUIRK_NO_DECRYPT_FALSE = 1U << 3,      /* key generation fails when CKA_DECRYPT=false is given */
-    HS_QUIRK_NO_LOCKOUT = 1U << 4,            /* counts no wrong PINs: its CKF_USER_PIN_COUNT_LOW is no warning */
+    HS_QUIRK_NO_LOCKOUT = 1U << 4,            /* never locks: no count-low flag, no unclear answer counts */
     HS_QUIRK_SIGPIPE = 1U << 5,               /* raises SIGPIPE when its server dies; ignored unless handled */
-    HS_QUIRK_SILENT_LOCKOUT = 1U << 6,        /* locks without a flag before: an unclear answer may have cost a try */
 };
 
 struct hs_quirk_name {

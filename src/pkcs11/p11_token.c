@@ -235,11 +235,10 @@ hs_p11_token_guard_reopen(const hsmart_token_options *options, hsmart_err *err)
 enum hsmart_code
 hs_p11_token_guard_look(const hsmart_token_options *options, enum hsmart_guard_state *out_state, hsmart_err *err)
 {
-    static const enum hsmart_guard_state states[] = {[HS_GUARD_OPEN] = HSMART_GUARD_OPEN,
-                                                     [HS_GUARD_PENDING] = HSMART_GUARD_PENDING,
-                                                     [HS_GUARD_REFUSED] = HSMART_GUARD_REFUSED,
-                                                     [HS_GUARD_REOPENED] = HSMART_GUARD_REOPENED,
-                                                     [HS_GUARD_UNCLEAR] = HSMART_GUARD_OPEN};
+    static const enum hsmart_guard_state states[] = {
+        [HS_GUARD_OPEN] = HSMART_GUARD_OPEN,       [HS_GUARD_PENDING] = HSMART_GUARD_PENDING,
+        [HS_GUARD_REFUSED] = HSMART_GUARD_REFUSED, [HS_GUARD_REOPENED] = HSMART_GUARD_REOPENED,
+        [HS_GUARD_UNCLEAR] = HSMART_GUARD_OPEN,    [HS_GUARD_UNANSWERED] = HSMART_GUARD_UNANSWERED};
     struct hs_p11_token *token = NULL;
     struct hs_buf directory = {0}, path = {0};
     enum hs_guard_state state = HS_GUARD_OPEN;

@@ -2,6 +2,7 @@
 #include "rows.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "failing_fsync.h"
 #include "file.h"
 
 static char directory[] = "/tmp/hsmart-test-file.XXXXXX";
@@ -240,6 +242,32 @@ a_disk_that_is_full_leaves_the_old_file_and_nothing_beside_it(void **state)
     assert_int_equal(entries_of_directory(), 3);
 }
 
+static struct unsynced {
+    const char *name;
+    int fsync_errno;
+    enum hsmart_code code;
+} unsynced[] = {
+    {"a failing disk is told", EIO, HSMART_OUTPUT_FAILED},
+    {"a file system that does not sync directories has done what it can", EINVAL, HSMART_OK},
+    {"another one of them", ENOTSUP, HSMART_OK},
+};
+
+static void
+a_directory_that_cannot_be_synced(void **state)
+{
+    const struct unsynced *row = *state;
+    hsmart_err err = {0};
+
+    hs_test_directory_fsync_errno = row->fsync_errno;
+    enum hsmart_code code = hs_file_write_atomic(path_of("f"), span("new"), 0644, &err);
+    hs_test_directory_fsync_errno = 0;
+    assert_int_equal(code, row->code);
+    if (code != HSMART_OK)
+        assert_non_null(strstr(err.text, "cannot sync the directory \"/tmp/hsmart-test-file."));
+    assert_file(path_of("f"), "new");
+    assert_int_equal(entries_of_directory(), 3);
+}
+
 int
 main(void)
 {
@@ -258,6 +286,7 @@ main(void)
     ADD_TEST(&rows, what_is_not_a_file_is_written_to);
     ADD_TEST(&rows, where_nothing_can_be_made_the_reason_is_told);
     ADD_TEST(&rows, a_disk_that_is_full_leaves_the_old_file_and_nothing_beside_it);
+    ADD_ROWS(&rows, a_directory_that_cannot_be_synced, unsynced);
     for (size_t i = 0; i < rows.count; i++)
         rows.tests[i].setup_func = empty_directory;
     int failed = rows_run("file", &rows);

@@ -233,13 +233,11 @@ a_module_that_others_initialised_is_never_finalised(void **state)
 /* ---- Finding ---- */
 
 #define IN_USE (CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_LOGIN_REQUIRED)
-static const struct fake_token prod = {.label = "prod", .serial = "1", .manufacturer = "ACME", .pin = "1234",
-                                       .flags = IN_USE},
-                               prod_too = {.label = "prod", .serial = "2", .manufacturer = "ACME", .pin = "1234",
-                                           .flags = IN_USE},
-                               blank = {.label = "", .serial = "", .manufacturer = "ACME", .flags = CKF_LOGIN_REQUIRED},
-                               empty_slot = {.absent = true},
-                               odd = {.label = "\xff\x1b[31m", .serial = "3", .pin = "1234", .flags = IN_USE};
+static const struct fake_token
+    prod = {.label = "prod", .serial = "1", .manufacturer = "ACME", .pin = "1234", .flags = IN_USE},
+    prod_too = {.label = "prod", .serial = "2", .manufacturer = "ACME", .pin = "1234", .flags = IN_USE},
+    blank = {.label = "", .serial = "", .manufacturer = "ACME", .flags = CKF_LOGIN_REQUIRED},
+    empty_slot = {.absent = true}, odd = {.label = "\xff\x1b[31m", .serial = "3", .pin = "1234", .flags = IN_USE};
 
 static struct finding {
     const char *name;
@@ -255,12 +253,24 @@ static struct finding {
     {"beside one that is not initialised", {&blank, &prod}, NULL, HSMART_OK, NULL, NULL},
     {"no slot at all", {NULL}, NULL, HSMART_TOKEN_ABSENT, "shows no initialised token", NULL},
     {"only one that is not initialised", {&blank}, NULL, HSMART_TOKEN_ABSENT, "shows no initialised token", NULL},
-    {"another label", {&prod, &blank}, "pkcs11:token=test", HSMART_TOKEN_ABSENT, "\"prod\" (serial 1)",
+    {"another label",
+     {&prod, &blank},
+     "pkcs11:token=test",
+     HSMART_TOKEN_ABSENT,
+     "\"prod\" (serial 1)",
      "uninitialised"},
-    {"another label, and nothing there", {&empty_slot}, "pkcs11:token=test", HSMART_TOKEN_ABSENT, "none at all",
+    {"another label, and nothing there",
+     {&empty_slot},
+     "pkcs11:token=test",
+     HSMART_TOKEN_ABSENT,
+     "none at all",
      "device and its connection"},
     {"two and no URI", {&prod, &odd}, NULL, HSMART_TOKEN_AMBIGUOUS, "serial 1", "serial 3"},
-    {"two with one label", {&prod, &prod_too}, "pkcs11:token=prod", HSMART_TOKEN_AMBIGUOUS, "\"prod\" (serial 1)",
+    {"two with one label",
+     {&prod, &prod_too},
+     "pkcs11:token=prod",
+     HSMART_TOKEN_AMBIGUOUS,
+     "\"prod\" (serial 1)",
      "\"prod\" (serial 2)"},
     {"a label of odd bytes, by its escapes", {&odd, &prod}, "pkcs11:token=%ff%1b%5b31m", HSMART_OK, NULL, NULL},
 };
@@ -389,6 +399,52 @@ a_wrong_pin_is_tried_once_and_what_is_left_is_told(void **state)
         assert_true(hs_p11_token_open(&options, &token, &err) != HSMART_OK);
     assert_int_equal(fake->calls[FAKE_LOGIN], 1);
     assert_int_equal(fake->open_sessions, 0);
+}
+
+/* A supervisor starts the service five times; nothing in the token's flags tells what it counted. */
+static struct unclear {
+    const char *name;
+    CK_RV rv;
+    const char *quirks;
+    unsigned logins;
+} unclears[] = {
+    {"a wrong PIN, plainly told", CKR_PIN_INCORRECT, NULL, 1},
+    {"the device failed", CKR_DEVICE_ERROR, NULL, 2},
+    {"an unspecified error", CKR_GENERAL_ERROR, NULL, 2},
+    {"the function failed", CKR_FUNCTION_FAILED, NULL, 2},
+    {"the token was unplugged", CKR_DEVICE_REMOVED, NULL, 2},
+    {"the module has no memory", CKR_HOST_MEMORY, NULL, 2},
+    {"bad arguments", CKR_ARGUMENTS_BAD, NULL, 2},
+    {"the function was rejected", CKR_FUNCTION_REJECTED, NULL, 2},
+    {"a failed self-test", CKR_FIPS_SELF_TEST_FAILED, NULL, 2},
+    {"a code that means success elsewhere", CKR_NO_EVENT, NULL, 2},
+    {"a vendor's code", 0x80000005UL, NULL, 2},
+    {"a code that nobody knows", 0x4711UL, NULL, 2},
+    {"the session was lost before", CKR_SESSION_HANDLE_INVALID, NULL, 5},
+    {"another user is logged in", CKR_USER_ANOTHER_ALREADY_LOGGED_IN, NULL, 5},
+    {"there is no such kind of user", CKR_USER_TYPE_INVALID, NULL, 5},
+    {"there is no login", CKR_FUNCTION_NOT_SUPPORTED, NULL, 5},
+    {"the device failed, and never locks", CKR_DEVICE_ERROR, "no-lockout", 5},
+};
+
+static void
+a_pin_that_no_answer_judges_is_tried_twice(void **state)
+{
+    const struct unclear *row = *state;
+    hsmart_token_options options = fake_options();
+    struct hs_p11_token *token = NULL;
+
+    options.quirks = row->quirks;
+    fake_p11_answer(fake, FAKE_LOGIN, row->rv, 0, 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_not_equal(hs_p11_token_open(&options, &token, NULL), HSMART_OK);
+    assert_int_equal(fake->calls[FAKE_LOGIN], row->logins);
+    fake_p11_answer(fake, FAKE_LOGIN, CKR_OK, 0, 0);
+    if (row->logins < 5) {
+        assert_int_equal(hs_p11_token_open(&options, &token, NULL), HSMART_PIN_GUARDED);
+        assert_int_equal(hs_p11_token_guard_reopen(&options, NULL), HSMART_OK);
+    }
+    hs_p11_token_unref(open_fake(&options));
 }
 
 static struct pin_limits {
@@ -1021,6 +1077,7 @@ main(void)
     ADD_TEST(&rows, every_token_is_listed_without_login);
     ADD_ROWS(&rows, the_flags_are_read_before_a_pin_is_tried, flagged);
     ADD_ROWS(&rows, a_wrong_pin_is_tried_once_and_what_is_left_is_told, refusals);
+    ADD_ROWS(&rows, a_pin_that_no_answer_judges_is_tried_twice, unclears);
     ADD_ROWS(&rows, a_pin_of_the_wrong_length_is_not_tried, pin_limits);
     ADD_TEST(&rows, a_user_who_is_logged_in_already_is_fine);
     ADD_TEST(&rows, without_a_pin_source_nobody_logs_in);

@@ -250,6 +250,9 @@ static const struct {
     {HSMART_GUARD_REOPENED, DOCTOR_OK, "an operator allowed one more try of the PIN", NULL},
     {HSMART_GUARD_PENDING, DOCTOR_FAIL, "a try of the PIN was begun and has no recorded end: the guard allows no other",
      "make sure that the PIN is right, then run \"hsmart-key token unlock-guard\""},
+    {HSMART_GUARD_UNANSWERED, DOCTOR_FAIL,
+     "the PIN was tried, and no answer of the token said whether it is right: the guard allows no other try",
+     "find out why the token answered so, then run \"hsmart-key token unlock-guard\""},
     {HSMART_GUARD_REFUSED, DOCTOR_WARN, "the token refused a PIN: the guard lets another value through, not the same",
      "put the right PIN in place; if it was right all the time, run \"hsmart-key token unlock-guard\""},
 };
