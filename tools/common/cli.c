@@ -124,10 +124,10 @@ show_help(const struct cli_program *program, const struct cli_verb *verb, hsmart
 }
 
 static enum hsmart_code
-show_completion(const struct cli_program *program, const char *shell, hsmart_err *err)
+show_completion(const struct cli_program *program, char *const *words, hsmart_err *err)
 {
     struct hs_buf text = {0};
-    enum hsmart_code code = cli_completion(program, shell, &text, err);
+    enum hsmart_code code = cli_completion(program, words[0], words[0] != NULL ? words[1] : NULL, &text, err);
 
     return code == HSMART_OK ? print(&text, err) : code;
 }
@@ -189,7 +189,7 @@ dispatch(const struct cli_program *program, int argc, char **argv, hsmart_err *e
     int words = 0;
 
     if (argc > 1 && strcmp(argv[1], "--completion") == 0) /* for packagers, before anything else is looked at */
-        return show_completion(program, argv[2], err);
+        return show_completion(program, argv + 2, err);
     if (program->only != NULL)
         return run_verb(program, program->only, argc, argv, err);
     if (argc < 2) {

@@ -16,9 +16,10 @@ HSMART_MUST_CHECK enum hsmart_code cli_help_program(const struct cli_program *pr
 HSMART_MUST_CHECK enum hsmart_code cli_help_verb(const struct cli_program *program, const struct cli_verb *verb,
                                                  struct hs_buf *out, hsmart_err *err);
 
-/* The completion script for "bash", "zsh" or "fish". */
-HSMART_MUST_CHECK enum hsmart_code cli_completion(const struct cli_program *program, const char *shell,
-                                                  struct hs_buf *out, hsmart_err *err);
+/* The completion script for "bash", "zsh" or "fish"; or, for these scripts, the names of each "client", "key" or
+ * "token" of the configuration file, one a line. `config_file` may be NULL. */
+HSMART_MUST_CHECK enum hsmart_code cli_completion(const struct cli_program *program, const char *what,
+                                                  const char *config_file, struct hs_buf *out, hsmart_err *err);
 
 /* "hsmart-key token list", or the program's name alone where it has no verbs. */
 struct cli_command {
