@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* flock */
+#define _GNU_SOURCE /* flock, pthread_condattr_setclock */
 #include "p11_module.h"
 
 #include <dlfcn.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -18,26 +19,80 @@
 #include "p11_quirk.h"
 
 /* The modules of this process. PKCS#11 state is per process and library, so this is the one global that cannot be
- * avoided. After a fork the child's entries are dead: the library's state belongs to the parent. */
+ * avoided. After a fork the child's entries are dead: the library's state belongs to the parent.
+ *
+ * The lock is never held while a module is called, since a call may not come back: who starts, restarts or ends a
+ * module marks it `changing` and lets go of the lock. The others of that module wait for `registry_changed`; those of
+ * other modules do not notice. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t loading_lock = PTHREAD_MUTEX_INITIALIZER; /* C_GetFunctionList is not made for two at once */
+static pthread_cond_t registry_changed;
 static struct hs_p11_module *registry;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
 static volatile unsigned long fork_generation;
 
-/* The lock is not taken before a fork: the child wants nothing of the registry, and a module that forks a helper within
- * C_Initialize would wait for itself. */
+static void
+make_condition(void)
+{
+    pthread_condattr_t attributes;
+
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&registry_changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
+/* The lock is not taken before a fork: the child wants nothing of the registry. */
 static void
 after_fork_in_child(void)
 {
     fork_generation++;
     registry = NULL; /* what the parent opened is leaked here on purpose: nothing of it may be called any more */
     (void)pthread_mutex_init(&registry_lock, NULL);
+    (void)pthread_mutex_init(&loading_lock, NULL);
+    make_condition();
 }
 
 static void
-watch_forks(void)
+make_registry(void)
 {
+    make_condition();
     (void)pthread_atfork(NULL, NULL, after_fork_in_child);
+}
+
+/* With the lock held; false when the deadline has passed. */
+static bool
+wait_for_change(int64_t deadline_ms)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000), .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+
+    return pthread_cond_timedwait(&registry_changed, &registry_lock, &until) != ETIMEDOUT;
+}
+
+/* Until nobody starts, restarts or ends the module, which the caller holds. */
+static bool
+wait_until_settled(const struct hs_p11_module *module, int64_t deadline_ms)
+{
+    while (module->changing)
+        if (!wait_for_change(deadline_ms))
+            return !module->changing;
+    return true;
+}
+
+/* The module is the caller's alone until `settle`. */
+static void
+begin_change(struct hs_p11_module *module)
+{
+    module->changing = true;
+    (void)pthread_mutex_unlock(&registry_lock);
+}
+
+static void
+settle(struct hs_p11_module *module)
+{
+    (void)pthread_mutex_lock(&registry_lock);
+    module->changing = false;
+    (void)pthread_cond_broadcast(&registry_changed);
 }
 
 bool
@@ -153,7 +208,7 @@ initialize(struct hs_p11_module *module, hsmart_err *err)
 {
     CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK, .pReserved = module->init_string};
 
-    module->initialized = false;
+    module->initialized = module->initialized_by_others = false;
     CK_RV rv = module->p11->C_Initialize(&args);
     if (rv == CKR_CANT_LOCK || rv == CKR_NEED_TO_CREATE_THREADS) {
         args.flags = 0;
@@ -176,12 +231,29 @@ initialize(struct hs_p11_module *module, hsmart_err *err)
     return HSMART_OK;
 }
 
+/* When C_Finalize fails the module may still be as we initialised it: then it stays ours to finalise. */
 static void
 finalize(struct hs_p11_module *module)
 {
-    if (module->initialized_by_us)
-        (void)module->p11->C_Finalize(NULL);
-    module->initialized_by_us = false;
+    if (!module->initialized_by_us)
+        return;
+    CK_RV rv = module->p11->C_Finalize(NULL);
+    module->initialized_by_us = rv != CKR_OK && rv != CKR_CRYPTOKI_NOT_INITIALIZED;
+    module->initialized = false;
+}
+
+/* C_Initialize again, of a module that was ours. One that fails is undone at once: what is initialised at a later try
+ * is another's then. */
+static enum hsmart_code
+initialize_again(struct hs_p11_module *module, hsmart_err *err)
+{
+    enum hsmart_code code = initialize(module, err);
+
+    if (code != HSMART_OK && !module->initialized_by_others) {
+        module->initialized_by_us = true;
+        finalize(module);
+    }
+    return code;
 }
 
 /* p11-kit's client writes to a socket without MSG_NOSIGNAL: when its server dies, the default action would end this
@@ -273,10 +345,53 @@ find_open(const struct hs_p11_module *loaded)
     return NULL;
 }
 
+/* Looked up anew after each change, which may be the end of what was found. */
+static enum hsmart_code
+find_settled(const struct hs_p11_module *loaded, int64_t deadline_ms, struct hs_p11_module **out_open, hsmart_err *err)
+{
+    struct hs_p11_module *open = find_open(loaded);
+
+    while (open != NULL && open->changing) {
+        if (!wait_for_change(deadline_ms) && (open = find_open(loaded)) != NULL && open->changing)
+            return hs_err_set(err, HSMART_TOKEN_BUSY,
+                              "the module \"%s\" is being started or ended by another part of this program, and that "
+                              "call has not come back",
+                              loaded->path);
+        open = find_open(loaded);
+    }
+    *out_open = open;
+    return HSMART_OK;
+}
+
+static void
+remove_from_registry(const struct hs_p11_module *module)
+{
+    struct hs_p11_module **link = &registry;
+
+    while (*link != module)
+        link = &(*link)->next;
+    *link = module->next;
+}
+
+/* One holder less; the last one ends the module, which others can see until it is done. */
+static void
+let_go(struct hs_p11_module *module)
+{
+    if (--module->reference_count > 0)
+        return;
+    begin_change(module);
+    finalize(module);
+    settle(module);
+    remove_from_registry(module);
+    module_free(module);
+}
+
 /* One more holder of what is open. */
 static enum hsmart_code
 share(struct hs_p11_module *module, const struct hs_p11_module *wanted, hsmart_err *err)
 {
+    enum hsmart_code code = HSMART_OK;
+
     if (!same_text(module->init_string, wanted->init_string))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT,
                           "the module \"%s\" is open in this process with another init string", wanted->path);
@@ -284,33 +399,30 @@ share(struct hs_p11_module *module, const struct hs_p11_module *wanted, hsmart_e
         return hs_err_set(err, HSMART_MODULE_UNUSABLE,
                           "the module \"%s\" cannot lock, and is in use by another token in this process",
                           wanted->path);
-    /* A restart may have failed. Nobody is inside a module that is not initialised. */
-    enum hsmart_code code = module->initialized ? HSMART_OK : initialize(module, err);
-    if (code == HSMART_OK)
-        module->reference_count++;
+    module->reference_count++;
+    if (module->initialized)
+        return HSMART_OK;
+    /* A restart has failed. Nobody is inside a module that is not initialised. */
+    begin_change(module);
+    code = initialize_again(module, err);
+    settle(module);
+    if (code != HSMART_OK)
+        let_go(module);
     return code;
 }
 
+/* The first holder. A module that does not start is gone again. */
 static enum hsmart_code
-open_locked(const char *path, const char *init_string, struct hs_p11_module **out_module, hsmart_err *err)
+start_first(struct hs_p11_module *module, hsmart_err *err)
 {
-    struct hs_p11_module *loaded = NULL, *open = NULL;
-    enum hsmart_code code = module_new(path, init_string, &loaded, err);
-
+    module->reference_count = 1;
+    module->next = registry;
+    registry = module;
+    begin_change(module);
+    enum hsmart_code code = start(module, err);
+    settle(module);
     if (code != HSMART_OK)
-        return code;
-    open = find_open(loaded);
-    code = open != NULL ? share(open, loaded, err) : start(loaded, err);
-    if (code == HSMART_OK && open == NULL) {
-        loaded->reference_count = 1;
-        loaded->next = registry;
-        registry = open = loaded;
-        loaded = NULL;
-    }
-    if (code == HSMART_OK)
-        *out_module = open;
-    if (loaded != NULL)
-        module_free(loaded);
+        remove_from_registry(module);
     return code;
 }
 
@@ -326,20 +438,32 @@ tell_module(const struct hs_log *log, const struct hs_p11_module *module)
 }
 
 enum hsmart_code
-hs_p11_module_open(const char *path, const char *init_string, const struct hs_log *log,
+hs_p11_module_open(const char *path, const char *init_string, int64_t deadline_ms, const struct hs_log *log,
                    struct hs_p11_module **out_module, hsmart_err *err)
 {
+    struct hs_p11_module *loaded = NULL, *open = NULL;
     enum hsmart_code code = check_path(path, err);
 
     if (code != HSMART_OK)
         return code;
-    (void)pthread_once(&fork_once, watch_forks);
+    (void)pthread_once(&registry_once, make_registry);
+    (void)pthread_mutex_lock(&loading_lock);
+    code = module_new(path, init_string, &loaded, err);
+    (void)pthread_mutex_unlock(&loading_lock);
+    if (code != HSMART_OK)
+        return code;
     (void)pthread_mutex_lock(&registry_lock);
-    code = open_locked(path, init_string, out_module, err);
-    (void)pthread_mutex_unlock(&registry_lock);
+    code = find_settled(loaded, deadline_ms, &open, err);
     if (code == HSMART_OK)
-        tell_module(log, *out_module);
-    return code;
+        code = open != NULL ? share(open, loaded, err) : start_first(loaded, err);
+    (void)pthread_mutex_unlock(&registry_lock);
+    if (open != NULL || code != HSMART_OK)
+        module_free(loaded);
+    if (code != HSMART_OK)
+        return code;
+    *out_module = open != NULL ? open : loaded;
+    tell_module(log, *out_module);
+    return HSMART_OK;
 }
 
 void
@@ -348,14 +472,7 @@ hs_p11_module_close(struct hs_p11_module *module)
     if (module == NULL || hs_p11_module_is_from_before_fork(module))
         return;
     (void)pthread_mutex_lock(&registry_lock);
-    if (--module->reference_count == 0) {
-        struct hs_p11_module **link = &registry;
-        while (*link != module)
-            link = &(*link)->next;
-        *link = module->next;
-        finalize(module);
-        module_free(module);
-    }
+    let_go(module);
     (void)pthread_mutex_unlock(&registry_lock);
 }
 
@@ -376,6 +493,8 @@ hs_p11_module_leave(struct hs_p11_module *module, struct hs_p11_module_user *use
     if (module == NULL || hs_p11_module_is_from_before_fork(module))
         return;
     (void)pthread_mutex_lock(&registry_lock);
+    while (module->changing)
+        (void)pthread_cond_wait(&registry_changed, &registry_lock);
     for (struct hs_p11_module_user **link = &module->users; *link != NULL; link = &(*link)->next) {
         if (*link != user)
             continue;
@@ -395,17 +514,23 @@ resume_users(struct hs_p11_module *module)
     }
 }
 
+/* With the lock held. */
+static bool
+has_only_users(const struct hs_p11_module *module)
+{
+    unsigned user_count = 0;
+
+    for (const struct hs_p11_module_user *user = module->users; user != NULL; user = user->next)
+        user_count++;
+    return user_count == module->reference_count;
+}
+
 /* False when anybody stays: then all are as before, but for sessions that were closed. */
 static bool
 vacate_users(struct hs_p11_module *module, const struct hs_p11_module_user *self)
 {
-    unsigned user_count = 0;
     bool is_empty = true;
 
-    for (const struct hs_p11_module_user *user = module->users; user != NULL; user = user->next)
-        user_count++;
-    if (user_count != module->reference_count)
-        return false;
     for (struct hs_p11_module_user *user = module->users; user != NULL && is_empty; user = user->next)
         if (user != self)
             is_empty = user->vacated = user->vacate(user->arg);
@@ -414,20 +539,52 @@ vacate_users(struct hs_p11_module *module, const struct hs_p11_module_user *self
     return is_empty;
 }
 
+/* Until they finalise it: then it is free to be ours. */
+static bool
+is_others(const struct hs_p11_module *module)
+{
+    CK_INFO info;
+
+    return module->initialized_by_others && module->p11->C_GetInfo(&info) != CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+static enum hsmart_code
+refuse_restart(const struct hs_p11_module *module, const char *who, hsmart_err *err)
+{
+    return hs_err_set(err, HSMART_TOKEN_BUSY, "the module \"%s\" cannot be restarted: %s uses it", module->path, who);
+}
+
+/* While the module is the caller's alone, but for those who are inside it. */
+static enum hsmart_code
+restart(struct hs_p11_module *module, const struct hs_p11_module_user *self, hsmart_err *err)
+{
+    if (is_others(module))
+        return refuse_restart(module, "another part of this program", err);
+    if (!vacate_users(module, self))
+        return refuse_restart(module, "another token", err);
+    finalize(module);
+    enum hsmart_code code = initialize_again(module, err);
+    resume_users(module);
+    return code;
+}
+
 enum hsmart_code
-hs_p11_module_restart(struct hs_p11_module *module, const struct hs_p11_module_user *self, hsmart_err *err)
+hs_p11_module_restart(struct hs_p11_module *module, const struct hs_p11_module_user *self, int64_t deadline_ms,
+                      hsmart_err *err)
 {
     enum hsmart_code code;
 
     (void)pthread_mutex_lock(&registry_lock);
-    bool is_others = module->initialized && module->initialized_by_others;
-    if (is_others || !vacate_users(module, self)) {
-        code = hs_err_set(err, HSMART_TOKEN_BUSY, "the module \"%s\" cannot be restarted: %s uses it", module->path,
-                          is_others ? "another part of this program" : "another token");
+    if (!wait_until_settled(module, deadline_ms)) {
+        code = hs_err_set(err, HSMART_TOKEN_FAILED,
+                          "the module \"%s\" is being restarted for another token, and that call has not come back",
+                          module->path);
+    } else if (!has_only_users(module)) {
+        code = refuse_restart(module, "another part of this program", err);
     } else {
-        (void)module->p11->C_Finalize(NULL);
-        code = initialize(module, err);
-        resume_users(module);
+        begin_change(module);
+        code = restart(module, self, err);
+        settle(module);
     }
     (void)pthread_mutex_unlock(&registry_lock);
     return code;

@@ -30,12 +30,13 @@ struct hs_p11_module {
     char *init_string;
     unsigned reference_count;
     bool initialized, initialized_by_us, initialized_by_others;
+    bool changing; /* somebody starts, restarts or ends it */
     unsigned long fork_generation;
     struct hs_p11_module_user *users;
     struct hs_p11_module *next;
 };
 
-/* What joins leaves before it is freed, which waits for a restart under way. */
+/* What joins does so after opening the module, and leaves before it is freed, which waits for a restart under way. */
 void hs_p11_module_join(struct hs_p11_module *module, struct hs_p11_module_user *user);
 void hs_p11_module_leave(struct hs_p11_module *module, struct hs_p11_module_user *user);
 
@@ -52,10 +53,12 @@ extern const size_t hs_p11_function_count;
 /* `path` is absolute (HSMART_INVALID_ARGUMENT otherwise); `init_string` goes to C_Initialize as pReserved. Opening a
  * module that is open with another init string is HSMART_INVALID_ARGUMENT. HSMART_MODULE_UNUSABLE tells a missing
  * file, one that is no shared library, one that is no PKCS#11 module, a failing C_Initialize, and a second holder of a
- * module that cannot lock apart. */
-HSMART_MUST_CHECK enum hsmart_code hs_p11_module_open(const char *path, const char *init_string,
+ * module that cannot lock apart. A module that another thread is starting, restarting or ending is waited for until
+ * `deadline_ms` (HSMART_TOKEN_BUSY then); other modules are not. */
+HSMART_MUST_CHECK enum hsmart_code hs_p11_module_open(const char *path, const char *init_string, int64_t deadline_ms,
                                                       const struct hs_log *log, struct hs_p11_module **out_module,
                                                       hsmart_err *err);
+#define HS_P11_MODULE_WAIT_MS 30000 /* where no deadline is nearer */
 void hs_p11_module_close(struct hs_p11_module *module);
 
 /* After a fork nothing of a module that the parent opened may be called in the child; `hs_p11_module_close` knows. */
@@ -63,10 +66,12 @@ bool hs_p11_module_is_from_before_fork(const struct hs_p11_module *module);
 
 /* C_Finalize and C_Initialize again, to see the slots anew; only while nobody is inside the module: `self` is not, the
  * other users vacate it. Refused with HSMART_TOKEN_BUSY while one cannot, while it has a holder that is no user (a list
- * of tokens being read), or when another part of the program initialised it. When
- * C_Initialize fails the module stays as it is, and the next restart or opening tries again. */
+ * of tokens being read), or when another part of the program initialised it and did not finalise it. A restart by
+ * another user is waited for until `deadline_ms`: then HSMART_TOKEN_FAILED, and the module must not be called. When
+ * C_Initialize fails the module is finalised, and the next restart or opening tries again. */
 HSMART_MUST_CHECK enum hsmart_code hs_p11_module_restart(struct hs_p11_module *module,
-                                                         const struct hs_p11_module_user *self, hsmart_err *err);
+                                                         const struct hs_p11_module_user *self, int64_t deadline_ms,
+                                                         hsmart_err *err);
 
 /* The turn-taking of HS_QUIRK_SERIAL_START: an advisory lock on the module's own file (readable by every user of it,
  * freed by the kernel however a process ends). Waits at most `wait_ms`, and never more than a few seconds, then goes on

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "clock.h"
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_mechanism.h"
@@ -373,7 +374,8 @@ hs_p11_token_list_read(const hsmart_token_options *options, hsmart_token_list **
 
     code = listed != NULL ? hs_p11_uri_parse(options->uri, &uri, err) : hs_err_no_memory(err);
     if (code == HSMART_OK)
-        code = hs_p11_module_open(options->module, options->init_string, &log, &module, err);
+        code = hs_p11_module_open(options->module, options->init_string,
+                                  hs_clock_monotonic_ms() + HS_P11_MODULE_WAIT_MS, &log, &module, err);
     if (code == HSMART_OK)
         code = hs_slots_find(module, uri, &found, err);
     if (code == HSMART_OK)

@@ -77,9 +77,9 @@ make_identity(struct hs_p11_token *token, hsmart_err *err)
 
 /* HSMART_TOKEN_BUSY says that others use the module: then what can be done without restarting it is done. */
 static enum hsmart_code
-restart_unless_shared(struct hs_p11_token *token, hsmart_err *err)
+restart_unless_shared(struct hs_p11_token *token, int64_t deadline_ms, hsmart_err *err)
 {
-    enum hsmart_code code = hs_p11_module_restart(token->module, &token->user, err);
+    enum hsmart_code code = hs_p11_module_restart(token->module, &token->user, deadline_ms, err);
 
     if (code != HSMART_TOKEN_BUSY)
         return code;
@@ -91,7 +91,7 @@ static enum hsmart_code
 start_once(struct hs_p11_token *token, bool restart, enum hs_start what, int64_t deadline_ms, bool *out_false_answer,
            hsmart_err *err)
 {
-    enum hsmart_code code = restart ? restart_unless_shared(token, err) : HSMART_OK;
+    enum hsmart_code code = restart ? restart_unless_shared(token, deadline_ms, err) : HSMART_OK;
 
     if (code == HSMART_OK)
         code = find_token(token, out_false_answer, err);
@@ -142,7 +142,7 @@ hs_start_first(struct hs_p11_token *token, const hsmart_token_options *options, 
     enum hsmart_code code = HSMART_OK;
 
     if (token->module == NULL)
-        code = hs_p11_module_open(options->module, options->init_string, &token->log, &token->module, err);
+        code = hs_p11_module_open(options->module, options->init_string, deadline_ms, &token->log, &token->module, err);
     if (code == HSMART_OK && token->user.arg == NULL) {
         token->user = (struct hs_p11_module_user){.vacate = hs_pool_vacate, .resume = hs_pool_resume, .arg = token};
         hs_p11_module_join(token->module, &token->user);

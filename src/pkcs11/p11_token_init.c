@@ -1,5 +1,6 @@
 #include "p11_token_init.h"
 
+#include "clock.h"
 #include "err.h"
 #include "p11_ckr.h"
 #include "p11_module.h"
@@ -37,8 +38,9 @@ read_pin(const char *source_text, const char *question, struct hs_secret *out_pi
     enum hsmart_code code;
 
     if (source_text == NULL)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "setting up a token needs two PIN sources: the user's and the "
-                                                        "security officer's");
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT,
+                          "setting up a token needs two PIN sources: the user's and the "
+                          "security officer's");
     code = hs_pin_source_parse(source_text, &source, err);
     if (code == HSMART_OK && source.kind->pinpad)
         code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "a PIN pad cannot set up a token here; use the vendor's tool");
@@ -71,8 +73,9 @@ check_may_be_set_up(const CK_TOKEN_INFO *raw, bool reinitialize, hsmart_err *err
     if (raw->flags & CKF_SO_PIN_LOCKED)
         return hs_err_set(err, HSMART_PIN_LOCKED, "the token reports that its security officer's PIN is locked");
     if (raw->flags & CKF_SO_PIN_FINAL_TRY) {
-        (void)hs_err_set(err, HSMART_PIN_GUARDED, "the security officer's PIN was not tried: the token reports that one "
-                                                  "more wrong PIN locks it");
+        (void)hs_err_set(err, HSMART_PIN_GUARDED,
+                         "the security officer's PIN was not tried: the token reports that one "
+                         "more wrong PIN locks it");
         hs_err_hint(err, "log in as the security officer with the vendor's tool, which clears the counter");
         return HSMART_PIN_GUARDED;
     }
@@ -93,8 +96,8 @@ choose_token(const hsmart_token_options *options, const hsmart_token_init_option
         if (options->uri != NULL || !(found.tokens[i].raw.flags & CKF_TOKEN_INITIALIZED))
             found.tokens[kept++] = found.tokens[i];
     if (kept == 0) {
-        code = hs_err_set(err, HSMART_TOKEN_ABSENT, options->uri != NULL ? "no token matches %s"
-                                                                         : "the module shows no uninitialised token%s",
+        code = hs_err_set(err, HSMART_TOKEN_ABSENT,
+                          options->uri != NULL ? "no token matches %s" : "the module shows no uninitialised token%s",
                           options->uri != NULL ? options->uri : "");
     } else if (kept > 1 && options->uri != NULL) {
         code = hs_err_set(err, HSMART_TOKEN_AMBIGUOUS, "several tokens match %s", options->uri);
@@ -170,8 +173,8 @@ initialize_token(struct set_up *set_up, hsmart_err *err)
 {
     enum hsmart_code code;
 
-    CK_RV rv = set_up->module->p11->C_InitToken(set_up->found.slot, set_up->so_pin.data, set_up->so_pin.len,
-                                                set_up->label);
+    CK_RV rv =
+        set_up->module->p11->C_InitToken(set_up->found.slot, set_up->so_pin.data, set_up->so_pin.len, set_up->label);
     if (rv != CKR_OK) {
         code = hs_ckr_set(err, rv);
         return hs_err_wrap(err, code, "cannot initialise the token");
@@ -197,7 +200,8 @@ hs_p11_token_init(const hsmart_token_options *options, const hsmart_token_init_o
     if (code == HSMART_OK)
         code = hs_p11_uri_parse(options->uri, &set_up.uri, err);
     if (code == HSMART_OK)
-        code = hs_p11_module_open(options->module, options->init_string, &log, &set_up.module, err);
+        code = hs_p11_module_open(options->module, options->init_string,
+                                  hs_clock_monotonic_ms() + HS_P11_MODULE_WAIT_MS, &log, &set_up.module, err);
     if (code == HSMART_OK && (set_up.module->p11->C_InitToken == NULL || set_up.module->p11->C_InitPIN == NULL))
         code = hs_ckr_set(err, CKR_FUNCTION_NOT_SUPPORTED);
     if (code == HSMART_OK)

@@ -9,14 +9,14 @@
 
 #include <cmocka.h>
 
-struct fake_p11 *
-fake_p11_load(void)
+static struct fake_p11 *
+load(const char *path)
 {
     CK_C_GetFunctionList get_function_list = NULL;
     CK_FUNCTION_LIST *functions = NULL;
     struct fake_p11 *fake = NULL;
 
-    void *module = dlopen(FAKE_P11_MODULE, RTLD_NOW | RTLD_LOCAL);
+    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (module == NULL)
         fail_msg("%s", dlerror());
     *(void **)&get_function_list = dlsym(module, "C_GetFunctionList");
@@ -39,6 +39,30 @@ fake_p11_load(void)
     };
     assert_int_equal(get_function_list(&functions), CKR_OK);
     return fake;
+}
+
+struct fake_p11 *
+fake_p11_load(void)
+{
+    return load(FAKE_P11_MODULE);
+}
+
+struct fake_p11 *
+fake_p11_load_too(void)
+{
+    return load(FAKE_P11_MODULE_TOO);
+}
+
+void
+fake_p11_hold(struct fake_p11 *fake, enum fake_function function, bool held)
+{
+    __atomic_store_n(&fake->held[function], held, __ATOMIC_RELEASE);
+}
+
+unsigned
+fake_p11_calls(const struct fake_p11 *fake, enum fake_function function)
+{
+    return __atomic_load_n(&fake->calls[function], __ATOMIC_RELAXED);
 }
 
 void

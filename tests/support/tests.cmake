@@ -1,14 +1,17 @@
 # What several tests stand on.
-add_library(fake_p11 MODULE ${CMAKE_CURRENT_SOURCE_DIR}/support/fake/fake_module.c)
-target_link_libraries(fake_p11 PRIVATE PkgConfig::P11KIT Threads::Threads hs_warnings)
-target_compile_definitions(fake_p11 PRIVATE _POSIX_C_SOURCE=200809L)
+foreach(fake fake_p11 fake_p11_too) # two, for what one module does while the other one is in trouble
+  add_library(${fake} MODULE ${CMAKE_CURRENT_SOURCE_DIR}/support/fake/fake_module.c)
+  target_link_libraries(${fake} PRIVATE PkgConfig::P11KIT Threads::Threads hs_warnings)
+  target_compile_definitions(${fake} PRIVATE _POSIX_C_SOURCE=200809L)
+endforeach()
 
 add_library(hs_test_support STATIC ${CMAKE_CURRENT_SOURCE_DIR}/support/fake_p11_load.c
                                    ${CMAKE_CURRENT_SOURCE_DIR}/support/softhsm.c)
 target_include_directories(hs_test_support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/support)
-target_compile_definitions(hs_test_support PUBLIC FAKE_P11_MODULE="$<TARGET_FILE:fake_p11>")
+target_compile_definitions(hs_test_support PUBLIC FAKE_P11_MODULE="$<TARGET_FILE:fake_p11>"
+                                                  FAKE_P11_MODULE_TOO="$<TARGET_FILE:fake_p11_too>")
 target_link_libraries(hs_test_support PUBLIC hs_pkcs11 PkgConfig::CMOCKA PRIVATE hs_warnings)
-add_dependencies(hs_test_support fake_p11)
+add_dependencies(hs_test_support fake_p11 fake_p11_too)
 
 # A module that stands in front of a real one and breaks it.
 add_library(hsmart_fault MODULE ${CMAKE_CURRENT_SOURCE_DIR}/support/fault/fault_module.c)

@@ -37,6 +37,7 @@ hs_unit_test(check_assertion USES rules jose codec base SOURCES support/software
 hs_unit_test(rules_doc USES rules servers codec base)
 hs_unit_test(check_request USES rules servers jose codec base SOURCES support/software_signer.c)
 hs_unit_test(check_server USES rules servers jose codec base SOURCES support/software_signer.c)
+hs_unit_test(p11_module USES test_support pkcs11 base)
 hs_unit_test(p11_token USES test_support pkcs11 base)
 hs_unit_test(signer_seam USES smart jose codec base SOURCES support/software_signer.c)
 hs_unit_test(p11_recover USES test_support pkcs11 base)

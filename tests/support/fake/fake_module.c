@@ -37,11 +37,13 @@ static CK_RV
 enter(enum fake_function function)
 {
     (void)pthread_mutex_lock(&lock);
-    unsigned call = ++fake_p11.calls[function];
+    unsigned call = __atomic_add_fetch(&fake_p11.calls[function], 1, __ATOMIC_RELAXED);
     struct fake_answer answer = fake_p11.answers[function];
     unsigned ms = fake_p11.sleep_ms[function];
     (void)pthread_mutex_unlock(&lock);
     sleep_for(ms);
+    while (__atomic_load_n(&fake_p11.held[function], __ATOMIC_ACQUIRE))
+        sleep_for(1);
     bool always = answer.first == 0 && answer.last == 0;
     if (always || (call >= answer.first && call <= answer.last))
         return answer.rv;
@@ -120,6 +122,8 @@ static CK_RV
 fake_get_info(CK_INFO *info)
 {
     ENTER(FAKE_GET_INFO);
+    if (!fake_p11.initialized)
+        return CKR_CRYPTOKI_NOT_INITIALIZED;
     memset(info, 0, sizeof *info);
     info->cryptokiVersion = (CK_VERSION){2, 40};
     PAD(info->manufacturerID, fake_p11.library_manufacturer);

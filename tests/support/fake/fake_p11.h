@@ -72,6 +72,7 @@ struct fake_p11 {
     const char *library_manufacturer;
     struct fake_answer answers[FAKE_FUNCTION_COUNT];
     unsigned sleep_ms[FAKE_FUNCTION_COUNT];
+    bool held[FAKE_FUNCTION_COUNT]; /* its calls do not come back; set by fake_p11_hold */
 
     /* Every object has these attributes; a search finds `object_count` of them, with handles from 1. */
     const struct fake_attribute *attributes;
@@ -100,6 +101,12 @@ struct fake_p11 {
 /* Loads the module (once per process) and puts its state back to one initialised token "fake" with the PIN "1234".
  * Ends the test when it cannot. */
 struct fake_p11 *fake_p11_load(void);
+/* The same of another module, with a state of its own: FAKE_P11_MODULE_TOO. */
+struct fake_p11 *fake_p11_load_too(void);
+/* How often it was called, while other threads call it. */
+unsigned fake_p11_calls(const struct fake_p11 *fake, enum fake_function function);
+/* From now on its calls do not come back, those under way included, until it is let go. */
+void fake_p11_hold(struct fake_p11 *fake, enum fake_function function, bool held);
 /* Answers `rv` from the `first` to the `last` call from now on; 0, 0: to every one. */
 void fake_p11_answer(struct fake_p11 *fake, enum fake_function function, CK_RV rv, unsigned first, unsigned last);
 
