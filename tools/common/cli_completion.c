@@ -9,7 +9,7 @@
 #include "err.h"
 
 #define ALGS "RS384 ES384 RS256 RS512 PS256 PS384 PS512 ES256 ES512"
-#define QUIRKS "serial-start rw-sessions no-allowed-mechanisms no-decrypt-false no-lockout silent-lockout sigpipe"
+#define QUIRKS "serial-start rw-sessions no-allowed-mechanisms no-decrypt-false no-lockout sigpipe"
 #define SECRET_SOURCES "file: credential: fd: exec: prompt"
 
 /* By the argument's name in --help; a row with an option comes before the one for any. */
