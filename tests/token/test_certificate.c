@@ -1,28 +1,23 @@
 /* Certificates through libp11, where libp11 or the token misbehaves: what happens there ends there. */
-#include "fault_token.h"
+#include "fault_fixture.h"
 #include "p11_guard.h"
-#include "rows.h"
 
 #define SUBJECT "CN=app.example,O=Clinic,C=DE"
 
-static struct fault_token fault;
-
 static int
-make_token(void **state)
+make_closed(void **state)
 {
-    (void)state;
-    fault_token_make(&fault, "ES256");
+    int failed = make_ec(state);
+
     fault_token_close(&fault);
-    return 0;
+    return failed;
 }
 
 static int
-remove_token(void **state)
+remove_sound(void **state)
 {
-    (void)state;
     fault_none();
-    fault_token_remove(&fault);
-    return 0;
+    return remove_token(state);
 }
 
 static enum hsmart_code
@@ -126,14 +121,14 @@ main(void)
     for (size_t i = 0; i < HS_ARRAY_LEN(troubles); i++)
         tests[count++] = (struct CMUnitTest){.name = troubles[i].name,
                                              .test_func = trouble_in_libp11_ends_in_an_error,
-                                             .setup_func = make_token,
-                                             .teardown_func = remove_token,
+                                             .setup_func = make_closed,
+                                             .teardown_func = remove_sound,
                                              .initial_state = &troubles[i]};
     for (size_t i = 0; i < HS_ARRAY_LEN(wishes); i++)
         tests[count++] = (struct CMUnitTest){.name = wishes[i].name,
                                              .test_func = a_bad_wish_is_refused_before_the_token_is_asked,
-                                             .setup_func = make_token,
-                                             .teardown_func = remove_token,
+                                             .setup_func = make_closed,
+                                             .teardown_func = remove_sound,
                                              .initial_state = &wishes[i]};
     return _cmocka_run_group_tests("certificate", tests, count, NULL, NULL);
 }

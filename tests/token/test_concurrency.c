@@ -17,36 +17,9 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "fault_token.h"
+#include "fault_fixture.h"
 
 #define THREADS 8U
-
-static struct fault_token fault;
-
-static int
-make_ec(void **state)
-{
-    (void)state;
-    fault_token_make(&fault, "ES256");
-    return 0;
-}
-
-static int
-clean_up(void **state)
-{
-    (void)state;
-    fault_token_remove(&fault);
-    return 0;
-}
-
-static void
-must_open(void)
-{
-    hsmart_err err = {0};
-
-    if (fault_token_open(&fault, &err) != HSMART_OK)
-        fail_msg("%s", err.text);
-}
 
 static unsigned
 number_from_environment(const char *name, unsigned by_default)
@@ -430,7 +403,7 @@ add(const char *behaviour, CMUnitTestFunction run, struct ending *row)
     char *name = names[test_count];
     (void)snprintf(name, sizeof names[0], row != NULL ? "%s %s" : "%s", behaviour, row != NULL ? row->name : "");
     tests[test_count++] = (struct CMUnitTest){
-        .name = name, .test_func = run, .setup_func = make_ec, .teardown_func = clean_up, .initial_state = row};
+        .name = name, .test_func = run, .setup_func = make_ec, .teardown_func = remove_token, .initial_state = row};
 }
 
 int

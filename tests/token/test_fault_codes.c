@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "fault_token.h"
+#include "fault_fixture.h"
 #include "p11_ckr.h"
 
 #define CLASS(name) (1U << HS_CKR_##name)
@@ -18,8 +18,6 @@
 #define ALL (~0U)
 /* A login that failed by the token's fault, as its code says, is made again once the module has been restarted. */
 #define TRIED_AGAIN_BY_CODE 0x80000000U
-
-static struct fault_token fault;
 
 /* ---- Operations ---- */
 
@@ -77,8 +75,8 @@ static const struct place {
     {"sign", "C_Login after a lost login", "C_Login", operation_sign, "C_SignInit 1 rv=0x101", TRIED_AGAIN_BY_CODE, 0,
      ALL, PIN, 0, 0},
     /* Once: what is wrong with a search by name alone is searched for by class. */
-    {"find", "C_FindObjectsInit", "C_FindObjectsInit", operation_find, "", SURVIVED | CLASS(ATTRIBUTE), 0, CLIMBED, 0, 0,
-     0},
+    {"find", "C_FindObjectsInit", "C_FindObjectsInit", operation_find, "", SURVIVED | CLASS(ATTRIBUTE), 0, CLIMBED, 0,
+     0, 0},
     {"find", "C_FindObjects", "C_FindObjects", operation_find, "", SURVIVED | CLASS(ATTRIBUTE), 0, CLIMBED, 0, 0, 0},
     {"find", "C_GetAttributeValue", "C_GetAttributeValue", operation_find, "", ALL, 0, CLIMBED, 0, CLASS(ATTRIBUTE),
      HSMART_KEY_UNUSABLE},
@@ -277,22 +275,6 @@ a_token_answers(void **state)
     assert_in_range(fault_open_sessions(), 1, 5);
 }
 
-static int
-make_token(void **state)
-{
-    (void)state;
-    fault_token_make(&fault, "ES256");
-    return 0;
-}
-
-static int
-remove_token(void **state)
-{
-    (void)state;
-    fault_token_remove(&fault);
-    return 0;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -314,7 +296,7 @@ main(int argc, char **argv)
                 .name = cases[count].name, .test_func = a_token_answers, .initial_state = &cases[count]};
         }
     }
-    int failed = _cmocka_run_group_tests("fault codes", tests, count, make_token, remove_token);
+    int failed = _cmocka_run_group_tests("fault codes", tests, count, make_ec, remove_token);
     free(tests);
     free(cases);
     return failed;

@@ -16,33 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "fault_token.h"
-
-static struct fault_token fault;
-
-static int
-make_ec(void **state)
-{
-    (void)state;
-    fault_token_make(&fault, "ES256");
-    return 0;
-}
-
-static int
-make_rsa(void **state)
-{
-    (void)state;
-    fault_token_make(&fault, "RS384");
-    return 0;
-}
-
-static int
-clean_up(void **state)
-{
-    (void)state;
-    fault_token_remove(&fault);
-    return 0;
-}
+#include "fault_fixture.h"
 
 static void
 must_fail(enum hsmart_code expected, const char *part)
@@ -66,13 +40,17 @@ must_not_open(enum hsmart_code expected, const char *part)
                  err.text);
 }
 
+/* What the two come to. */
 static void
-must_open(void)
+open_and_sign(enum hsmart_code expected)
 {
     hsmart_err err = {0};
+    enum hsmart_code code = fault_token_open(&fault, &err);
 
-    if (fault_token_open(&fault, &err) != HSMART_OK)
-        fail_msg("%s", err.text);
+    if (code == HSMART_OK)
+        code = fault_token_sign(&fault, &err);
+    if (code != expected)
+        fail_msg("%s: %s", hsmart_code_name(code), err.text);
 }
 
 static void
@@ -606,14 +584,9 @@ static void
 a_mechanism_is_chosen_by_what_it_does(void **state)
 {
     const struct hidden *row = *state;
-    hsmart_err err = {0};
 
     fault_rules("%s", row->rules);
-    enum hsmart_code code = fault_token_open(&fault, &err);
-    if (code == HSMART_OK)
-        code = fault_token_sign(&fault, &err);
-    if (code != row->code)
-        fail_msg("%s: %s", hsmart_code_name(code), err.text);
+    open_and_sign(row->code);
     fault_none();
     (void)fault_token_must_sign_within(&fault, FAULT_BACKOFF_MS);
 }
@@ -659,16 +632,12 @@ an_attribute_that_is_not_reported(void **state)
     hsmart_err err = {0};
 
     fault_rules("C_GetAttributeValue * %s", row->rules);
-    enum hsmart_code code = fault_token_open(&fault, &err);
-    if (code == HSMART_OK)
-        code = fault_token_sign(&fault, &err);
-    if (code != row->code)
-        fail_msg("%s: %s", hsmart_code_name(code), err.text);
+    open_and_sign(row->code);
     fault_none();
     must_open();
     /* In service: what is not read cannot be compared. */
     fault_rules("C_GetAttributeValue * %s; C_SignInit 1 closeall", row->rules);
-    code = fault_token_sign(&fault, &err);
+    enum hsmart_code code = fault_token_sign(&fault, &err);
     if (code != row->code)
         fail_msg("in service %s: %s", hsmart_code_name(code), err.text);
     fault_none();
@@ -1197,14 +1166,14 @@ add(const char *behaviour, CMUnitTestFunction run, void *row, CMFixtureFunction 
     test_count++;
 }
 
-#define ADD(function) add(#function, function, NULL, make_ec, clean_up)
+#define ADD(function) add(#function, function, NULL, make_ec, remove_token)
 #define ADD_TABLE(function, table)                                                                                     \
     for (size_t i = 0; i < HS_ARRAY_LEN(table); i++)                                                                   \
-    add(#function, function, &(table)[i], make_ec, clean_up)
+    add(#function, function, &(table)[i], make_ec, remove_token)
 /* Rows that share one token: the first makes it and the last removes it. */
 #define ADD_TABLE_ON(make, function, table)                                                                            \
     for (size_t i = 0; i < HS_ARRAY_LEN(table); i++)                                                                   \
-    add(#function, function, &(table)[i], i == 0 ? make : NULL, i + 1 == HS_ARRAY_LEN(table) ? clean_up : NULL)
+    add(#function, function, &(table)[i], i == 0 ? make : NULL, i + 1 == HS_ARRAY_LEN(table) ? remove_token : NULL)
 
 int
 main(int argc, char **argv)

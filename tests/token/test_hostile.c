@@ -14,25 +14,7 @@
 #include <sys/stat.h>
 
 #include "clock.h"
-#include "fault_token.h"
-
-static struct fault_token fault;
-
-static int
-make_token(void **state)
-{
-    (void)state;
-    fault_token_make(&fault, "ES256");
-    return 0;
-}
-
-static int
-remove_token(void **state)
-{
-    (void)state;
-    fault_token_remove(&fault);
-    return 0;
-}
+#include "fault_fixture.h"
 
 static void
 must_be_well_again(void)
@@ -313,5 +295,5 @@ main(int argc, char **argv)
     ADD_ROWS(&rows, a_token_that_lies, lies);
     ADD_TEST(&rows, a_module_that_changes_umask_locale_and_signals);
     ADD_TEST(&rows, noise_in_everything_does_no_harm);
-    return _cmocka_run_group_tests("hostile tokens", rows.tests, rows.count, make_token, remove_token);
+    return _cmocka_run_group_tests("hostile tokens", rows.tests, rows.count, make_ec, remove_token);
 }

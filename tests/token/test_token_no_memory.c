@@ -5,45 +5,8 @@
  *   test_token_no_memory [PATTERN]    only the tests whose name fits */
 #include "rows.h"
 
-#include <stdlib.h>
-
-#include "clock.h"
-#include "fault_token.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-char *__wrap_strdup(const char *text);
-
-static unsigned allocations, failing = UINT32_MAX;
-
-static bool
-fails_now(void)
-{
-    return allocations++ == failing;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(count, size);
-}
-
-char *
-__wrap_strdup(const char *text)
-{
-    return fails_now() ? NULL : __real_strdup(text);
-}
-
-static struct fault_token fault;
+#include "failing_malloc.h"
+#include "fault_fixture.h"
 
 /* ---- One operation each; it leaves things as they were ---- */
 
@@ -175,11 +138,9 @@ lack_of_memory_is_told_and_does_no_harm(void **state)
     for (n = 0; n < ALLOCATIONS_MAX && reached; n++) {
         hsmart_err err = {0};
         fault_rules("%s", row->rules);
-        allocations = 0;
-        failing = n;
+        hs_test_fail_allocation(n);
         enum hsmart_code code = row->run(&err);
-        reached = allocations > n;
-        failing = UINT32_MAX;
+        reached = hs_test_end_failing() > n;
         got_round += reached && code == HSMART_OK;
         if (code != HSMART_OK &&
             (code != HSMART_NO_MEMORY || err.code != code || strstr(err.text, "out of memory") == NULL))
@@ -193,22 +154,6 @@ lack_of_memory_is_told_and_does_no_harm(void **state)
     assert_in_range(fault_open_sessions(), 1, 3);
 }
 
-static int
-make_token(void **state)
-{
-    (void)state;
-    fault_token_make(&fault, "ES256");
-    return 0;
-}
-
-static int
-remove_token(void **state)
-{
-    (void)state;
-    fault_token_remove(&fault);
-    return 0;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -217,5 +162,5 @@ main(int argc, char **argv)
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     ADD_ROWS(&rows, lack_of_memory_is_told_and_does_no_harm, operations);
-    return _cmocka_run_group_tests("no memory on the token", rows.tests, rows.count, make_token, remove_token);
+    return _cmocka_run_group_tests("no memory on the token", rows.tests, rows.count, make_ec, remove_token);
 }

@@ -2,47 +2,13 @@
  * sanitizers watch). Linked with --wrap for malloc, calloc and strdup, so that the libraries' own are left alone. */
 #include "rows.h"
 
-#include <stdlib.h>
-
 #include "assertion.h"
 #include "base64url.h"
 #include "check.h"
 #include "err.h"
+#include "failing_malloc.h"
 #include "jws.h"
 #include "software_signer.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-char *__wrap_strdup(const char *text);
-
-static unsigned allocations, failing = UINT32_MAX;
-
-static bool
-fails_now(void)
-{
-    return allocations++ == failing;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(count, size);
-}
-
-char *
-__wrap_strdup(const char *text)
-{
-    return fails_now() ? NULL : __real_strdup(text);
-}
 
 static struct hs_signer *signer;
 static const char key_json[] = "{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"k\",\"alg\":\"ES256\",\"use\":\"sig\","
@@ -202,10 +168,9 @@ lack_of_memory_is_told_at_every_step(void **state)
 
     for (n = 0; n < ALLOCATIONS_MAX && code != HSMART_OK; n++) {
         hsmart_err err = {0};
-        allocations = 0;
-        failing = n;
+        hs_test_fail_allocation(n);
         code = row->run(&err);
-        failing = UINT32_MAX;
+        (void)hs_test_end_failing();
         if (code != HSMART_OK) {
             assert_int_equal(code, HSMART_NO_MEMORY);
             assert_int_equal(err.code, HSMART_NO_MEMORY);

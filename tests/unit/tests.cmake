@@ -18,7 +18,7 @@ hs_unit_test(jwk USES jose codec base SOURCES support/software_signer.c support/
 hs_unit_test(jws USES jose codec base SOURCES support/software_signer.c support/vectors.c)
 hs_unit_test(config USES config pkcs11 codec base)
 hs_unit_test(assertion USES smart jose codec base SOURCES support/software_signer.c)
-hs_unit_test(no_memory USES smart rules jose codec base SOURCES support/software_signer.c)
+hs_unit_test(no_memory USES smart rules jose codec base SOURCES support/software_signer.c support/failing_malloc.c)
 target_link_options(test_no_memory PRIVATE LINKER:--wrap=malloc,--wrap=calloc,--wrap=strdup)
 hs_unit_test(p11_ckr USES pkcs11 base)
 hs_unit_test(p11_quirk USES pkcs11 base)
