@@ -211,7 +211,7 @@ format_text(const struct doctor *doctor, struct hs_buf *out, hsmart_err *err)
         text_put(&text, "  ");
         text_put_safe(&text, line->text);
         text_put(&text, "\n");
-        if (line->verdict == DOCTOR_FAIL && line->cure != NULL)
+        if (line->cure != NULL)
             text_put(&text, "%*scure: %s\n", (int)(mark_width + name_width + 4), "", line->cure);
     }
     put_likely(&text, doctor);

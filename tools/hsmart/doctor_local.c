@@ -1,7 +1,9 @@
 /* The doctor's probes of this machine: configuration, files, module, token, PIN, key. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "clock.h"
 #include "doctor.h"
 #include "err.h"
 #include "file.h"
@@ -385,6 +387,23 @@ look_at_attributes(struct doctor *doctor, const hsmart_key_info *info)
                     silent > 0 ? ", though it does not report every attribute" : "");
 }
 
+/* A key that is named by its uri signs on after its last day; one of a family does not get this far. */
+static void
+look_at_last_day(struct doctor *doctor, const char *end_date)
+{
+    const time_t now = (time_t)hs_clock_now_s();
+    struct tm parts = {0};
+    char today[16];
+
+    if (end_date == NULL || gmtime_r(&now, &parts) == NULL || strftime(today, sizeof today, "%Y-%m-%d", &parts) == 0 ||
+        strcmp(end_date, today) >= 0)
+        return;
+    doctor_tell(
+        doctor, DOCTOR_WARN,
+        "change over to another key: \"hsmart-key rotate\" makes one, and family in place of uri obeys the dates",
+        "its last day, %s, has passed, and it signs all the same", end_date);
+}
+
 /* Whether the key can be used with one of the server's algorithms: the configured one, where there is one. */
 static bool
 suits_server(const struct doctor *doctor)
@@ -410,6 +429,7 @@ doctor_policy(struct doctor *doctor)
     const hsmart_key_info *info = hsmart_key_get_info(doctor->key);
 
     look_at_attributes(doctor, info);
+    look_at_last_day(doctor, info->end_date);
     if (!suits_server(doctor))
         doctor_tell(doctor, DOCTOR_FAIL,
                     "make a key for one of these: hsmart-key generate --alg; or set alg of the key",
