@@ -5,6 +5,7 @@
 #include "base64url.h"
 #include "clock.h"
 #include "err.h"
+#include "lack.h"
 
 #define MILLISECONDS_MIN INT64_C(100000000000) /* as seconds, the year 5138 */
 
@@ -20,10 +21,7 @@ hs_view_time(const hs_json_value *payload, const char *name, int64_t *out_time_s
 }
 
 /* The most basic lack says it. */
-static const struct {
-    unsigned bit;
-    const char *words;
-} lacks[] = {
+static const struct hs_lack lacks[] = {
     {HAVE_PARTS, "there are not three parts"},
     {HAVE_TEXT, "neither header nor payload can be decoded"},
     {HAVE_HEADER, "there is no header that can be read"},
@@ -53,10 +51,7 @@ static const struct {
 const char *
 hs_view_lack(unsigned lacking)
 {
-    for (size_t i = 0; i < HS_ARRAY_LEN(lacks); i++)
-        if ((lacking & lacks[i].bit) != 0)
-            return lacks[i].words;
-    return "";
+    return hs_lack_words(lacks, HS_ARRAY_LEN(lacks), lacking);
 }
 
 static bool

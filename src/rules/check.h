@@ -102,6 +102,11 @@ HSMART_MUST_CHECK enum hsmart_code hs_check_jwks(struct hs_span text, const stru
 /* How the client's keys came to the server. */
 enum hs_handover { HS_HANDOVER_UNKNOWN, HS_HANDOVER_VALUE, HS_HANDOVER_URL };
 
+/* How long the jti of an assertion that was accepted has to be remembered, at most: as long as any family lets one live
+ * (Okta: an hour), and what clocks may differ by. An assertion with an exp can be forgotten HS_JTI_SKEW_S after it. */
+#define HS_JTI_SKEW_S 60
+#define HS_JTI_MEMORY_S (3600 + HS_JTI_SKEW_S)
+
 /* Whether the server has seen this jti of this issuer before. */
 typedef bool hs_seen_fn(void *seen_arg, struct hs_span issuer, struct hs_span jti);
 

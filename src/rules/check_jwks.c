@@ -9,6 +9,7 @@
 #include "check_server.h"
 #include "err.h"
 #include "jwk.h"
+#include "lack.h"
 #include "plain_base64.h"
 
 #define KEYS_MAX 1000U /* looked at; a report on more would help nobody */
@@ -561,25 +562,13 @@ static const struct {
     {"K18", 0, k18_mark, NULL, NULL},
 };
 
-static const struct {
-    unsigned bit;
-    const char *words;
-} lacks[] = {
+static const struct hs_lack lacks[] = {
     {NEEDS_URL, "it was not read from a URL"},
     {NEEDS_CONNECTION, "the URL was not asked, since there is no TLS that can be trusted"},
     {NEEDS_ANSWER, "there is no answer with a set"},
     {NEEDS_SERVER, "no server is named"},
     {NEEDS_SET, "there is no array of keys"},
 };
-
-static const char *
-lack_of(unsigned lacking)
-{
-    for (size_t i = 0; i < HS_ARRAY_LEN(lacks); i++)
-        if ((lacking & lacks[i].bit) != 0)
-            return lacks[i].words;
-    return "";
-}
 
 static void
 apply_row(struct hs_check *check, size_t row, const struct set_view *set)
@@ -613,7 +602,7 @@ hs_check_jwks(struct hs_span text, const struct hs_jwks_expectation *expectation
         if (!has_text && (rows[r].needs & NEEDS_URL) == 0)
             lacking |= NEEDS_ANSWER;
         if (lacking != 0)
-            hs_check_skip(&check, rows[r].code, lack_of(lacking));
+            hs_check_skip(&check, rows[r].code, hs_lack_words(lacks, HS_ARRAY_LEN(lacks), lacking));
         else
             apply_row(&check, r, &set);
     }

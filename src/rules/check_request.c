@@ -1,20 +1,14 @@
-/* R01 to R14: a token request. */
+/* R01 to R14: a token request. R06 is in check_scope.c. */
 #include <strings.h>
 
 #include "assertion_view.h"
+#include "check_scope.h"
 #include "check_served.h"
 #include "form.h"
-#include "request_view.h"
 
 #define FORM_TYPE "application/x-www-form-urlencoded"
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 #define JSON_TYPE "application/json"
-
-static struct hs_excerpt
-quoted(struct hs_span text)
-{
-    return hs_excerpt_of(text);
-}
 
 /* ---- HTTP ---- */
 
@@ -28,7 +22,7 @@ r01_post(struct hs_check *check, const struct request_view *view)
     struct hs_span rest = {0}, name, value;
 
     if (!hs_span_equal_str(view->request->method, "POST"))
-        hs_check_find(check, "the method is \"%s\", but must be POST", quoted(view->request->method).text);
+        hs_check_find(check, "the method is \"%s\", but must be POST", hs_excerpt_of(view->request->method).text);
     if (query != NULL)
         rest = (struct hs_span){query + 1, target.len - (size_t)(query + 1 - target.data)};
     while (hs_form_next(&rest, &name, &value))
@@ -52,9 +46,9 @@ r02_content_type(struct hs_check *check, const struct request_view *view)
     else if (type->len >= len && strncasecmp((const char *)type->data, FORM_TYPE, len) == 0 &&
              (type->len == len || type->data[len] == ';' || type->data[len] == ' '))
         hs_check_warn(check, "Content-Type is \"%s\": some servers compare it with \"" FORM_TYPE "\" exactly",
-                      quoted(*type).text);
+                      hs_excerpt_of(*type).text);
     else
-        hs_check_find(check, "Content-Type is \"%s\", but must be \"" FORM_TYPE "\"", quoted(*type).text);
+        hs_check_find(check, "Content-Type is \"%s\", but must be \"" FORM_TYPE "\"", hs_excerpt_of(*type).text);
 }
 
 static void
@@ -78,7 +72,7 @@ r11_accept(struct hs_check *check, const struct request_view *view)
     if (accept == NULL)
         hs_check_find(check, "there is no Accept");
     else if (!hs_span_equal_str(*accept, JSON_TYPE))
-        hs_check_find(check, "Accept is \"%s\"", quoted(*accept).text);
+        hs_check_find(check, "Accept is \"%s\"", hs_excerpt_of(*accept).text);
 }
 
 static void
@@ -116,7 +110,7 @@ r03_grant_type(struct hs_check *check, const struct request_view *view)
     for (size_t i = 0; i < HS_ARRAY_LEN(others); i++)
         if (hs_span_equal_str(hs_span_buf(grant), others[i].value))
             words = others[i].words;
-    hs_check_find(check, "grant_type is \"%s\"%s", quoted(hs_span_buf(grant)).text, words);
+    hs_check_find(check, "grant_type is \"%s\"%s", hs_excerpt_of(hs_span_buf(grant)).text, words);
 }
 
 static void
@@ -128,7 +122,7 @@ r04_assertion_type(struct hs_check *check, const struct request_view *view)
         hs_check_find(check, "there is no client_assertion_type");
     else if (!hs_span_equal_str(hs_span_buf(type), ASSERTION_TYPE))
         hs_check_find(check, "client_assertion_type is \"%s\", but must be \"" ASSERTION_TYPE "\"",
-                      quoted(hs_span_buf(type)).text);
+                      hs_excerpt_of(hs_span_buf(type)).text);
 }
 
 static void
@@ -155,9 +149,10 @@ r08_once(struct hs_check *check, const struct request_view *view)
             continue;
         size_t count = hs_request_parameter_count(view, name);
         if (count > 1)
-            hs_check_find(check, "the parameter \"%s\" is there %zu times", quoted(hs_span_str(name)).text, count);
+            hs_check_find(check, "the parameter \"%s\" is there %zu times", hs_excerpt_of(hs_span_str(name)).text,
+                          count);
         else if (view->parameters[i].value.len == 0)
-            hs_check_find(check, "the parameter \"%s\" is empty", quoted(hs_span_str(name)).text);
+            hs_check_find(check, "the parameter \"%s\" is empty", hs_excerpt_of(hs_span_str(name)).text);
     }
 }
 
@@ -167,95 +162,8 @@ r10_client_id(struct hs_check *check, const struct request_view *view)
     struct hs_span id = hs_span_buf(hs_request_parameter(view, "client_id"));
 
     if (!hs_span_equal(id, hs_span_buf(&view->client)) && !hs_span_equal(id, hs_span_buf(&view->client_raw)))
-        hs_check_find(check, "client_id is \"%s\", but the client that authenticates is \"%s\"", quoted(id).text,
-                      quoted(hs_span_buf(&view->client)).text);
-}
-
-/* ---- Scopes ---- */
-
-static bool
-is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* "rs", in the order of "cruds"; "read", "write" or "*" of SMART 1. */
-static bool
-are_permissions(const char *text, size_t len)
-{
-    static const char *const old[] = {"read", "write", "*"};
-    const char *order = "cruds";
-
-    for (size_t i = 0; i < HS_ARRAY_LEN(old); i++)
-        if (strlen(old[i]) == len && strncmp(text, old[i], len) == 0)
-            return true;
-    for (size_t i = 0; i < len; i++) {
-        order = strchr(order, text[i]);
-        if (order == NULL)
-            return false;
-        order++;
-    }
-    return len > 0;
-}
-
-static bool
-writes(const char *permissions, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (strchr("cud*w", permissions[i]) != NULL && !(len == 1 && permissions[0] == '*') &&
-            !(len == 4 && strncmp(permissions, "read", 4) == 0))
-            return true;
-    return false;
-}
-
-static void
-check_scope(struct hs_check *check, const char *scope, size_t len)
-{
-    struct hs_excerpt excerpt = quoted((struct hs_span){(const uint8_t *)scope, len});
-    size_t system_len = strlen("system/"), at = system_len;
-
-    if (len < system_len || strncmp(scope, "system/", system_len) != 0) {
-        hs_check_warn(check, "\"%s\" is no system scope", excerpt.text);
-        return;
-    }
-    while (at < len && (is_letter(scope[at]) || scope[at] == '*'))
-        at++;
-    if (at == system_len || at == len || scope[at] != '.') {
-        hs_check_warn(check, "\"%s\" is not system/TYPE.PERMISSIONS", excerpt.text);
-        return;
-    }
-    const char *permissions = scope + at + 1;
-    size_t permissions_len = 0;
-    while (at + 1 + permissions_len < len && permissions[permissions_len] != '?')
-        permissions_len++;
-    if (!are_permissions(permissions, permissions_len))
-        hs_check_warn(check, "\"%s\": the permissions are read, write or *, or some of cruds in this order",
-                      excerpt.text);
-    else if (hs_check_refuses_all(check, "R06") && writes(permissions, permissions_len))
-        hs_check_warn(check, "\"%s\" asks for writing, which no export needs", excerpt.text);
-}
-
-static void
-r06_scope(struct hs_check *check, const struct request_view *view)
-{
-    const struct hs_buf *scope = hs_request_parameter(view, "scope");
-    const struct hs_server_row *server = check->server;
-    bool is_needed = server == NULL || server->scope == HS_SCOPE_REQUIRED || server->scope == HS_SCOPE_LITERAL;
-    const char *at = scope != NULL ? hs_buf_text(scope) : "";
-
-    if (strspn(at, " ") == strlen(at)) {
-        if (is_needed)
-            hs_check_find(check, "there is no scope");
-        return;
-    }
-    if (server != NULL && server->scope == HS_SCOPE_LITERAL) /* R13 compares it */
-        return;
-    while (*at != 0) {
-        size_t len = strcspn(at, " ");
-        if (len > 0)
-            check_scope(check, at, len);
-        at += len + strspn(at + len, " ");
-    }
+        hs_check_find(check, "client_id is \"%s\", but the client that authenticates is \"%s\"", hs_excerpt_of(id).text,
+                      hs_excerpt_of(hs_span_buf(&view->client)).text);
 }
 
 /* ---- Authentication ---- */
@@ -312,7 +220,7 @@ demand_scope(struct hs_check *check, const struct request_view *view)
     if (check->server->scope == HS_SCOPE_LITERAL && check->server->scope_literal != NULL &&
         !hs_span_equal_str(hs_span_buf(scope), check->server->scope_literal))
         hs_check_demand(check, "scope", "scope is \"%s\", but %s wants \"%s\", exactly so",
-                        quoted(hs_span_buf(scope)).text, check->server->title, check->server->scope_literal);
+                        hs_excerpt_of(hs_span_buf(scope)).text, check->server->title, check->server->scope_literal);
 }
 
 static void
@@ -382,7 +290,7 @@ static const struct {
     {"R03", RQ_FORM, r03_grant_type},
     {"R04", RQ_FORM | RQ_NO_SECRET, r04_assertion_type},
     {"R05", RQ_FORM | RQ_NO_SECRET, r05_assertion},
-    {"R06", RQ_FORM, r06_scope},
+    {"R06", RQ_FORM, hs_r06_scope},
     {"R07", RQ_FORM, r07_one_method},
     {"R08", RQ_FORM, r08_once},
     {"R09", RQ_URL, r09_url},

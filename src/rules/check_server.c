@@ -3,11 +3,14 @@
 #include "err.h"
 
 static const struct hs_habits habits[] = {
-    {.server = "keycloak", .skew_s = 15, .lifetime_without_iat_s = 60},
+    {.server = "athena", .has_own_scopes = true},
+    {.server = "keycloak", .skew_s = 15, .lifetime_without_iat_s = 60, .has_own_scopes = true},
+    {.server = "auth0", .has_own_scopes = true},
+    {.server = "okta", .has_own_scopes = true},
     {.server = "bds", .ignores_scheme_of_aud = true},
     {.server = "launcher", .ignores_scheme_of_aud = true},
     {.server = "udap", .certificate_member = "x5c", .parameter = "udap", .value = "1"},
-    {.server = "entra", .certificate_member = "x5t#S256"},
+    {.server = "entra", .certificate_member = "x5t#S256", .has_own_scopes = true},
 };
 
 const struct hs_habits *

@@ -12,6 +12,7 @@ struct hs_habits {
     bool ignores_scheme_of_aud;      /* http or https is the same to it */
     const char *certificate_member;  /* of the header, which the key is known by; NULL: none */
     const char *parameter, *value;   /* that every request has; NULL: none */
+    bool has_own_scopes;             /* scopes may be words of its own, beside SMART's */
 };
 /* Never NULL: zero where nothing is known, or no server is named. */
 const struct hs_habits *hs_habits_of(const struct hs_server_row *server);

@@ -44,6 +44,16 @@ is_word(struct hs_span text)
     return text.len > 0;
 }
 
+/* RFC 9112 section 2.3: one digit behind the dot. */
+static bool
+is_version(struct hs_span text)
+{
+    static const char front[] = "HTTP/1.";
+    size_t len = strlen(front);
+
+    return text.len == len + 1 && memcmp(text.data, front, len) == 0 && text.data[len] >= '0' && text.data[len] <= '9';
+}
+
 /* "POST /token HTTP/1.1" */
 static bool
 read_request_line(struct hs_span line, struct hs_request *request)
@@ -59,8 +69,7 @@ read_request_line(struct hs_span line, struct hs_request *request)
         return false;
     struct hs_span target = {rest.data, (size_t)(second - rest.data)};
     struct hs_span version = {second + 1, rest.len - target.len - 1};
-    if (!is_word(method) || !is_word(target) || !is_word(version) || version.len < strlen("HTTP/1.") ||
-        memcmp(version.data, "HTTP/1.", strlen("HTTP/1.")) != 0)
+    if (!is_word(method) || !is_word(target) || !is_version(version))
         return false;
     request->method = method;
     request->target = target;

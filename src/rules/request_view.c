@@ -5,15 +5,13 @@
 #include "err.h"
 #include "form.h"
 #include "jws.h"
+#include "lack.h"
 #include "plain_base64.h"
 #include "text.h"
 
 #define PARAMETERS_MAX 256U /* of one form */
 
-static const struct {
-    unsigned bit;
-    const char *words;
-} lacks[] = {
+static const struct hs_lack lacks[] = {
     {RQ_HTTP, "there is no HTTP request that can be read"},
     {RQ_FORM, "there is no form that can be read"},
     {RQ_NO_SECRET, "the client authenticates with a secret"},
@@ -27,10 +25,7 @@ static const struct {
 const char *
 hs_request_view_lack(unsigned lacking)
 {
-    for (size_t i = 0; i < HS_ARRAY_LEN(lacks); i++)
-        if ((lacking & lacks[i].bit) != 0)
-            return lacks[i].words;
-    return "";
+    return hs_lack_words(lacks, HS_ARRAY_LEN(lacks), lacking);
 }
 
 /* ---- Looking up ---- */

@@ -89,6 +89,12 @@ static struct breakage breakages[] = {
     {"no client_assertion_type", FORM, "client_assertion_type", NULL, 0},
     {"no client_assertion", FORM, "client_assertion", NULL, 0},
     {"no scope", FORM, "scope", NULL, 0},
+    {"a scope of a user", FORM, "scope", "user/Patient.rs", 0},
+    {"a scope of a user beside a good one", FORM, "scope", "user/Patient.rs system/Patient.rs", 0},
+    {"a scope of no level", FORM, "scope", "openid", 0},
+    {"a scope of a type in lower case", FORM, "scope", "system/patient.rs", 0},
+    {"permissions out of order", FORM, "scope", "system/Patient.sr", 0},
+    {"an empty scope", FORM, "scope", " ", 0},
     {"client_id of another", FORM, "client_id", "another", 0},
     {"client_id beside it", FORM, "client_id", CLIENT, 0},
 };

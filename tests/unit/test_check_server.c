@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "check_server.h"
 #include "jws.h"
 #include "servers.h"
 #include "software_signer.h"
@@ -440,6 +441,16 @@ a_key_is_judged_by_the_row(void **state)
     hs_buf_clear(&set);
 }
 
+static void
+a_jti_is_remembered_for_longer_than_any_family_lets_an_assertion_live(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < hs_server_row_count; i++)
+        if (hs_server_rows[i].max_lifetime_s + HS_JTI_SKEW_S > HS_JTI_MEMORY_S ||
+            hs_habits_of(&hs_server_rows[i])->skew_s > HS_JTI_SKEW_S)
+            fail_msg("%s lets one live for %u s", hs_server_rows[i].name, hs_server_rows[i].max_lifetime_s);
+}
+
 int
 main(void)
 {
@@ -459,6 +470,7 @@ main(void)
     ADD_TEST(&rows, every_row_can_be_pleased);
     ADD_TEST(&rows, a_key_without_alg_fails_where_it_is_compared);
     ADD_ROWS(&rows, a_jti_is_taken_once, memory_rows);
+    ADD_TEST(&rows, a_jti_is_remembered_for_longer_than_any_family_lets_an_assertion_live);
     ADD_ROWS(&rows, a_set_is_judged_as_it_is_served, served_rows);
     ADD_ROWS(&rows, a_key_is_judged_by_the_row, key_rows);
     int status = rows_run("check_server", &rows);

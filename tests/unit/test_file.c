@@ -15,6 +15,7 @@
 #include "err.h"
 #include "failing_fsync.h"
 #include "file.h"
+#include "file_lock.h"
 
 static char directory[] = "/tmp/hsmart-test-file.XXXXXX";
 
@@ -268,6 +269,38 @@ a_directory_that_cannot_be_synced(void **state)
     assert_int_equal(entries_of_directory(), 3);
 }
 
+/* Two descriptors of one process are as good as two processes: flock is held by what was opened. */
+static void
+a_lock_is_held_by_one_at_a_time(void **state)
+{
+    int first = -1, second = -1;
+    hsmart_err err = {0};
+
+    (void)state;
+    assert_int_equal(hs_file_lock(path_of("f"), 0, &first, &err), HSMART_OK);
+    assert_int_equal(hs_file_lock(path_of("f"), 30, &second, &err), HSMART_OUTPUT_FAILED);
+    assert_non_null(strstr(err.text, "another process has held \"/tmp/hsmart-test-file."));
+    assert_int_equal(second, -1);
+    hs_file_unlock(first);
+    assert_int_equal(hs_file_lock(path_of("f"), 0, &second, &err), HSMART_OK);
+    hs_file_unlock(second);
+    hs_file_unlock(-1);
+}
+
+static void
+a_lock_that_cannot_be_made_is_told(void **state)
+{
+    int lock = -1;
+    hsmart_err err = {0};
+
+    (void)state;
+    assert_int_equal(hs_file_lock(path_of("none/f"), 0, &lock, &err), HSMART_OUTPUT_FAILED);
+    assert_non_null(strstr(err.text, "No such file"));
+    assert_int_equal(symlink("elsewhere", path_of("g.lock")), 0);
+    assert_int_equal(hs_file_lock(path_of("g"), 0, &lock, &err), HSMART_OUTPUT_FAILED);
+    assert_int_equal(lock, -1);
+}
+
 int
 main(void)
 {
@@ -287,6 +320,8 @@ main(void)
     ADD_TEST(&rows, where_nothing_can_be_made_the_reason_is_told);
     ADD_TEST(&rows, a_disk_that_is_full_leaves_the_old_file_and_nothing_beside_it);
     ADD_ROWS(&rows, a_directory_that_cannot_be_synced, unsynced);
+    ADD_TEST(&rows, a_lock_is_held_by_one_at_a_time);
+    ADD_TEST(&rows, a_lock_that_cannot_be_made_is_told);
     for (size_t i = 0; i < rows.count; i++)
         rows.tests[i].setup_func = empty_directory;
     int failed = rows_run("file", &rows);

@@ -3,10 +3,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base64url.h"
 #include "err.h"
 #include "form.h"
 #include "jws.h"
+#include "plain_base64.h"
 
 void
 token_request_clear(struct token_request *request)
@@ -60,27 +60,6 @@ form_value(const struct token_request *request, const char *name)
     return value != NULL ? *value : (struct hs_span){0};
 }
 
-/* base64 of RFC 7617, by way of its other alphabet: strict in the same way. */
-static enum hsmart_code
-decode_basic(struct hs_span text, struct hs_buf *out, hsmart_err *err)
-{
-    struct hs_buf other = {0};
-    size_t len = text.len;
-    enum hsmart_code code = HSMART_OK;
-
-    if (text.len % 4 != 0 || memchr(text.data, '-', text.len) != NULL || memchr(text.data, '_', text.len) != NULL)
-        return hs_err_set(err, HSMART_INPUT_MALFORMED, "this is not base64");
-    while (len > 0 && text.len - len < 2 && text.data[len - 1] == '=')
-        len--;
-    code = hs_buf_append(&other, (struct hs_span){text.data, len}, err);
-    for (size_t i = 0; i < other.len; i++)
-        other.data[i] = other.data[i] == '+' ? '-' : other.data[i] == '/' ? '_' : other.data[i];
-    if (code == HSMART_OK)
-        code = hs_base64url_decode(hs_span_buf(&other), out, err);
-    hs_buf_clear(&other);
-    return code;
-}
-
 static void
 read_basic(const struct exchange *exchange, struct token_request *request)
 {
@@ -91,7 +70,8 @@ read_basic(const struct exchange *exchange, struct token_request *request)
         strncasecmp((const char *)header->data, "Basic ", scheme_len) != 0)
         return;
     request->basic = (struct hs_span){header->data + scheme_len, header->len - scheme_len};
-    (void)decode_basic(request->basic, &request->basic_text, NULL);
+    if (hs_plain_base64_decode(request->basic, &request->basic_text, NULL) != HSMART_OK)
+        hs_buf_clear(&request->basic_text); /* R12 tells what is wrong with it */
 }
 
 /* One half of what Basic holds, before or after the ':'. */
@@ -113,7 +93,7 @@ copy_text(const hs_json_value *value, struct hs_buf *out, hsmart_err *err)
     return hs_buf_append(out, hs_json_string(value), err);
 }
 
-/* sub (else iss), alg, kid and jti: nothing of it is trusted yet. */
+/* sub (else iss), alg, kid, jti and exp: nothing of it is trusted yet. */
 static enum hsmart_code
 read_assertion(struct token_request *request, hsmart_err *err)
 {
@@ -130,6 +110,7 @@ read_assertion(struct token_request *request, hsmart_err *err)
         code = copy_text(hs_json_member(jws.header.root, "kid"), &request->kid, err);
     if (code == HSMART_OK)
         code = copy_text(hs_json_member(jws.payload.root, "jti"), &request->jti, err);
+    request->exp_s = hs_json_integer(hs_json_member(jws.payload.root, "exp"));
     hs_jws_clear(&jws);
     return code;
 }
@@ -237,7 +218,6 @@ is_seen(void *seen_arg, struct hs_span issuer, struct hs_span jti)
 static enum hsmart_code
 format_target(const struct request *request, struct hs_buf *out, hsmart_err *err)
 {
-    struct hs_buf query = {0};
     enum hsmart_code code = hs_buf_append_str(out, request->path, err);
 
     for (size_t i = 0; i < request->query.count && code == HSMART_OK; i++) {
@@ -249,7 +229,6 @@ format_target(const struct request *request, struct hs_buf *out, hsmart_err *err
         if (code == HSMART_OK)
             code = hs_form_encode(out, request->query.items[i].value, err);
     }
-    hs_buf_clear(&query);
     return code;
 }
 
@@ -367,14 +346,22 @@ observe(struct exchange *exchange, enum inferno_check check, bool good)
     exchange->observation.verdicts[check] = good ? INFERNO_GOOD : INFERNO_BAD;
 }
 
-/* Whether none of these rules, separated by spaces, has a finding: whatever its severity for this server is. */
-static bool
-is_clean(const struct token_request *request, const char *codes)
+/* What these rules, separated by spaces, say together. A finding is bad, whatever its severity for this server is; a
+ * rule that could not be applied says nothing. */
+static enum inferno_verdict
+verdict_of(const struct hs_report *report, const char *codes)
 {
-    for (size_t i = 0; i < request->report.count; i++)
-        if (strstr(codes, request->report.findings[i].rule->code) != NULL)
-            return false;
-    return true;
+    enum inferno_verdict together = INFERNO_GOOD;
+
+    for (size_t i = 0; i < report->verdict_count; i++) {
+        const struct hs_rule_verdict *one = &report->verdicts[i];
+        if (strstr(codes, one->rule->code) == NULL || one->verdict == HS_VERDICT_OK)
+            continue;
+        if (one->verdict != HS_VERDICT_SKIPPED)
+            return INFERNO_BAD;
+        together = INFERNO_SKIPPED;
+    }
+    return together;
 }
 
 void
@@ -395,6 +382,7 @@ token_request_observe(struct exchange *exchange, const struct token_request *req
         {INFERNO_ALG, "L01 L02 L03 L04"},
         {INFERNO_KID, "L01 L02 L03 L06"},
         {INFERNO_KEY_FOUND, "L31"},
+        {INFERNO_SIGNATURE, "L30"},
     };
     struct hs_span grant = form_value(request, "grant_type"), scope = form_value(request, "scope");
     bool is_blank = true;
@@ -411,6 +399,6 @@ token_request_observe(struct exchange *exchange, const struct token_request *req
     observe(exchange, INFERNO_SCOPE, !is_blank);
     observe(exchange, INFERNO_REGISTERED_KEYS, request->has_jwks);
     for (size_t i = 0; i < HS_ARRAY_LEN(rules); i++)
-        observe(exchange, rules[i].check, request->assertion.len > 0 && is_clean(request, rules[i].codes));
-    observe(exchange, INFERNO_SIGNATURE, token_request_is_verified(request));
+        exchange->observation.verdicts[rules[i].check] =
+            request->assertion.len > 0 ? verdict_of(&request->report, rules[i].codes) : INFERNO_BAD;
 }

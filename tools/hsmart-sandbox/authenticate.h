@@ -13,6 +13,7 @@ struct token_request {
     struct hs_buf basic_text;            /* of the Authorization header, decoded */
     struct client *client;               /* the one that it says it is; NULL: unknown */
     struct hs_buf issuer, alg, kid, jti; /* of the assertion, not verified */
+    int64_t exp_s;                       /* likewise; 0: it has none that is a whole number */
     struct hs_buf jwks;                  /* of the client */
     hsmart_err jwks_err;                 /* why there is none */
     bool has_jwks, jwks_was_read;

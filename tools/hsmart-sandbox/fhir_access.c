@@ -1,6 +1,7 @@
 #include "fhir_access.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "err.h"
 #include "scopes.h"
@@ -82,19 +83,20 @@ fhir_authorize(struct exchange *exchange, const char *type, char permission, boo
 
 /* ---- What may be asked for ---- */
 
+/* Names of media types are the same in every case (RFC 9110 section 8.3.1). */
 static bool
 is_json_type(struct hs_span type)
 {
     static const char *const good[] = {"application/fhir+json", "application/json", "application/*", "*/*", "json",
                                        "application/json+fhir"};
 
-    while (type.len > 0 && type.data[0] == ' ') {
+    while (type.len > 0 && (type.data[0] == ' ' || type.data[0] == '\t')) {
         type.data++;
         type.len--;
     }
     for (size_t i = 0; i < HS_ARRAY_LEN(good); i++) {
         size_t len = strlen(good[i]);
-        if (type.len >= len && memcmp(type.data, good[i], len) == 0 &&
+        if (type.len >= len && strncasecmp((const char *)type.data, good[i], len) == 0 &&
             (type.len == len || type.data[len] == ';' || type.data[len] == ' '))
             return true;
     }

@@ -36,6 +36,7 @@ history_add(struct history *history, const struct history_entry *entry, const st
     for (size_t i = 0; i < INFERNO_CHECKS; i++) {
         history->good[i] += observation->verdicts[i] == INFERNO_GOOD;
         history->bad[i] += observation->verdicts[i] == INFERNO_BAD;
+        history->skipped[i] += observation->verdicts[i] == INFERNO_SKIPPED;
     }
     return HSMART_OK;
 }
@@ -76,7 +77,7 @@ history_put_inferno(const struct history *history, struct hs_json_writer *writer
     bool passes = true;
 
     for (size_t i = 0; i < INFERNO_CHECKS; i++)
-        passes = passes && history->bad[i] == 0 && history->good[i] > 0;
+        passes = passes && history->bad[i] == 0 && history->skipped[i] == 0 && history->good[i] > 0;
     hs_json_begin_object(writer);
     hs_json_member_boolean(writer, "pass", passes);
     hs_json_name(writer, "checks");
@@ -86,11 +87,13 @@ history_put_inferno(const struct history *history, struct hs_json_writer *writer
         hs_json_member_text(writer, "id", checks[i].id);
         hs_json_member_text(writer, "what", checks[i].what);
         hs_json_member_text(writer, "verdict",
-                            history->bad[i] > 0    ? "fail"
-                            : history->good[i] > 0 ? "pass"
-                                                   : "not seen");
+                            history->bad[i] > 0       ? "fail"
+                            : history->skipped[i] > 0 ? "skipped"
+                            : history->good[i] > 0    ? "pass"
+                                                      : "not seen");
         hs_json_member_integer(writer, "good", history->good[i]);
         hs_json_member_integer(writer, "bad", history->bad[i]);
+        hs_json_member_integer(writer, "skipped", history->skipped[i]);
         hs_json_end_object(writer);
     }
     hs_json_end_array(writer);

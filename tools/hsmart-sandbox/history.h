@@ -27,7 +27,12 @@ enum inferno_check {
     INFERNO_TOKEN_USED,
     INFERNO_CHECKS
 };
-enum inferno_verdict { INFERNO_NOT_SEEN, INFERNO_GOOD, INFERNO_BAD };
+enum inferno_verdict {
+    INFERNO_NOT_SEEN,
+    INFERNO_GOOD,
+    INFERNO_BAD,
+    INFERNO_SKIPPED, /* it could not be looked at, since something before it was bad */
+};
 
 /* What one request showed. */
 struct observation {
@@ -45,14 +50,14 @@ struct history_entry {
 struct history {
     struct history_entry *entries; /* a ring of HISTORY_MAX */
     uint64_t count;                /* since the start; the entry before is the newest */
-    unsigned good[INFERNO_CHECKS], bad[INFERNO_CHECKS];
+    unsigned good[INFERNO_CHECKS], bad[INFERNO_CHECKS], skipped[INFERNO_CHECKS];
 };
 enum hsmart_code history_add(struct history *history, const struct history_entry *entry,
                              const struct observation *observation, hsmart_err *err);
 void history_clear(struct history *history);
 /* {"count": …, "requests": [ … ]}, oldest first. */
 void history_put(const struct history *history, struct hs_json_writer *writer);
-/* {"pass": …, "checks": [{"id", "what", "verdict", "good", "bad"}, …]} */
+/* {"pass": …, "checks": [{"id", "what", "verdict", "good", "bad", "skipped"}, …]} */
 void history_put_inferno(const struct history *history, struct hs_json_writer *writer);
 
 #endif

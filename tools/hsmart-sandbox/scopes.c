@@ -130,9 +130,34 @@ scope_allows(const char *granted, const char *type, char permission)
     return letter != NULL && (permissions_on(granted, hs_span_str(type)) & 1U << (letter - letters)) != 0;
 }
 
+static bool
+is_none_of_smart(struct hs_span word)
+{
+    static const char *const levels[] = {"system", "user", "patient"};
+    struct hs_span rest = word, level;
+
+    if (!take_until(&rest, '/', &level))
+        return true;
+    for (size_t i = 0; i < HS_ARRAY_LEN(levels); i++)
+        if (hs_span_equal_str(level, levels[i]))
+            return false;
+    return true;
+}
+
+static bool
+has_word(const char *scopes, struct hs_span wanted)
+{
+    struct hs_span rest = hs_span_str(scopes);
+
+    for (struct hs_span word = next_word(&rest); word.len > 0; word = next_word(&rest))
+        if (hs_span_equal(word, wanted))
+            return true;
+    return false;
+}
+
 enum hsmart_code
-scope_grant(const char *requested, const char *registered, struct hs_buf *out_granted, struct hs_buf *out_refused,
-            hsmart_err *err)
+scope_grant(const char *requested, const char *registered, bool takes_foreign, struct hs_buf *out_granted,
+            struct hs_buf *out_refused, hsmart_err *err)
 {
     enum hsmart_code code = HSMART_OK;
     struct hs_span rest = hs_span_str(requested);
@@ -140,7 +165,11 @@ scope_grant(const char *requested, const char *registered, struct hs_buf *out_gr
     for (struct hs_span word = next_word(&rest); word.len > 0 && code == HSMART_OK; word = next_word(&rest)) {
         struct scope scope = {0};
         const char *fault = parse(word, &scope);
-        if (fault == NULL && registered != NULL && (scope.permissions & ~permissions_on(registered, scope.type)) != 0)
+        bool is_foreign = takes_foreign && is_none_of_smart(word);
+        if (is_foreign)
+            fault = registered == NULL || has_word(registered, word) ? NULL : "the client is not registered for it";
+        if (!is_foreign && fault == NULL && registered != NULL &&
+            (scope.permissions & ~permissions_on(registered, scope.type)) != 0)
             fault = "the client is not registered for it";
         if (fault == NULL)
             code = hs_buf_append_format(out_granted, err, "%s%.*s", out_granted->len > 0 ? " " : "", (int)word.len,

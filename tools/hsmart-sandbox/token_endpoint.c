@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "authenticate.h"
+#include "check_server.h"
 #include "err.h"
 #include "families.h"
 #include "form.h"
 #include "scopes.h"
 
 #define ACCESS_TOKEN_BYTES 32U
-#define JTI_MEMORY_S 660 /* exp is at most five minutes ahead; whoever takes more may not be asked for ever */
 #define CLIENT_SHOWN_MAX 40
 
 /* ---- Refusing ---- */
@@ -139,6 +139,16 @@ refuse_client(struct exchange *exchange, const struct hs_report *report, hsmart_
 
 /* ---- Granting ---- */
 
+/* Until its assertion has ended for everybody; without an end that can be read, as long as any lives. */
+static int64_t
+jti_memory_end_s(const struct token_request *request, int64_t now_s)
+{
+    int64_t longest_s = now_s + HS_JTI_MEMORY_S;
+
+    return request->exp_s > 0 && request->exp_s < longest_s - HS_JTI_SKEW_S ? request->exp_s + HS_JTI_SKEW_S
+                                                                            : longest_s;
+}
+
 /* Puts the jti into memory. False: another request was faster. */
 static enum hsmart_code
 remember_jti(struct sandbox *sandbox, const struct token_request *request, bool *out_is_new, hsmart_err *err)
@@ -154,7 +164,7 @@ remember_jti(struct sandbox *sandbox, const struct token_request *request, bool 
     if (code != HSMART_OK)
         return code;
     (void)pthread_mutex_lock(&sandbox->lock);
-    code = expiring_add(&sandbox->jtis, &digest, now_s + JTI_MEMORY_S, now_s, NULL, out_is_new, err);
+    code = expiring_add(&sandbox->jtis, &digest, jti_memory_end_s(request, now_s), now_s, NULL, out_is_new, err);
     (void)pthread_mutex_unlock(&sandbox->lock);
     return code;
 }
@@ -334,6 +344,7 @@ choose_scope(const struct exchange *exchange, const struct token_request *reques
     const struct hs_server_row *row = exchange->sandbox->row;
     const struct hs_span *asked = field_get(&request->form, "scope");
     const char *registered = request->client->scope;
+    bool takes_foreign = !exchange->sandbox->settings->strict && hs_habits_of(row)->has_own_scopes;
     struct hs_buf requested = {0};
     enum hsmart_code code = HSMART_OK;
 
@@ -345,7 +356,7 @@ choose_scope(const struct exchange *exchange, const struct token_request *reques
         return hs_buf_append_format(out_refused, err, "it is longer than %u bytes", SCOPE_TEXT_MAX);
     code = hs_buf_append(&requested, *asked, err);
     if (code == HSMART_OK)
-        code = scope_grant(hs_buf_text(&requested), registered, out_scope, out_refused, err);
+        code = scope_grant(hs_buf_text(&requested), registered, takes_foreign, out_scope, out_refused, err);
     hs_buf_clear(&requested);
     return code;
 }

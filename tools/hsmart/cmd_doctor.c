@@ -1,12 +1,11 @@
 /* hsmart doctor: from the outside in, what works, what does not, and why. */
-#include <langinfo.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "doctor.h"
 #include "err.h"
 #include "json.h"
+#include "lack.h"
 #include "output.h"
 #include "progress.h"
 #include "report.h"
@@ -50,10 +49,7 @@ static const struct probe probes[] = {
 };
 
 /* Why a probe is skipped; the most basic lack says it. */
-static const struct {
-    unsigned bit;
-    const char *words;
-} lacks[] = {
+static const struct hs_lack lacks[] = {
     {DR_CLIENT, "there is no client to look at"},
     {DR_KEY_METHOD, "the client has no key"},
     {DR_MODULE, "the module is not loaded"},
@@ -72,15 +68,6 @@ static const struct {
     {DR_ACCESS_TOKEN, "there is no access token"},
     {DR_SCOPE, "no scope is asked for"},
 };
-
-static const char *
-lack_of(unsigned lacking)
-{
-    for (size_t i = 0; i < HS_ARRAY_LEN(lacks); i++)
-        if ((lacking & lacks[i].bit) != 0)
-            return lacks[i].words;
-    return "";
-}
 
 /* ---- Lines ---- */
 
@@ -130,23 +117,9 @@ doctor_tell_error(struct doctor *doctor, enum doctor_verdict verdict, const hsma
 
 /* ---- Telling ---- */
 
-static const struct {
-    const char *word, *sign;
-} marks[] = {
-    [DOCTOR_OK] = {"ok", "\xe2\x9c\x93"},
-    [DOCTOR_WARN] = {"warn", "!"},
-    [DOCTOR_FAIL] = {"FAIL", "\xe2\x9c\x97"},
-    [DOCTOR_SKIPPED] = {"skipped", "-"},
-};
-static const char *const json_words[] = {"ok", "warn", "fail", "skipped"};
-
-static const char *
-mark_of(enum doctor_verdict verdict)
-{
-    if (isatty(STDOUT_FILENO) && strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
-        return marks[verdict].sign;
-    return marks[verdict].word;
-}
+/* The same words on a terminal and in a file. */
+static const char *const marks[] = {"ok", "warn", "FAIL", "skipped"}, *const json_words[] = {"ok", "warn", "fail",
+                                                                                             "skipped"};
 
 static size_t
 count_of(const struct doctor *doctor, enum doctor_verdict verdict)
@@ -200,12 +173,12 @@ static enum hsmart_code
 format_text(const struct doctor *doctor, struct hs_buf *out, hsmart_err *err)
 {
     struct text text = {.out = out};
-    size_t mark_width = text_width(mark_of(DOCTOR_SKIPPED)), name_width = strlen("configuration");
+    size_t mark_width = text_width(marks[DOCTOR_SKIPPED]), name_width = strlen("configuration");
 
     for (size_t i = 0; i < doctor->count; i++) {
         const struct doctor_line *line = &doctor->lines[i];
         bool is_first = i == 0 || doctor->lines[i - 1].probe != line->probe;
-        text_put_padded(&text, mark_of(line->verdict), mark_width);
+        text_put_padded(&text, marks[line->verdict], mark_width);
         text_put(&text, "  ");
         text_put_padded(&text, is_first || line->verdict != DOCTOR_OK ? line->probe->name : "", name_width);
         text_put(&text, "  ");
@@ -287,7 +260,8 @@ probe(struct doctor *doctor, const struct probe *row)
 
     doctor->probe = row;
     if (lacking != 0) {
-        doctor_tell(doctor, DOCTOR_SKIPPED, NULL, "not looked at: %s", lack_of(lacking));
+        doctor_tell(doctor, DOCTOR_SKIPPED, NULL, "not looked at: %s",
+                    hs_lack_words(lacks, HS_ARRAY_LEN(lacks), lacking));
         return;
     }
     progress_begin(&progress, "looking at the %s", row->name);

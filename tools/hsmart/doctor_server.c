@@ -7,6 +7,7 @@
 #include "doctor.h"
 #include "err.h"
 #include "json.h"
+#include "scope_word.h"
 
 #define SKEW_WARN_S 5
 #define SKEW_FAIL_S 30 /* far below what 300 s of an assertion leave, far above what NTP leaves */
@@ -336,17 +337,30 @@ doctor_scope(struct doctor *doctor)
     doctor_tell(doctor, lost == 0 ? DOCTOR_OK : DOCTOR_WARN, NULL, "granted: %s", granted);
 }
 
-/* The type of the first system scope that allows a search. */
-static void
-choose_path(const char *scopes, char *out_path, size_t size)
+/* A search that what was granted allows, and the word that allows it. Scopes of a family's own say nothing of what they
+ * allow: then it is tried with a patient. False: every word is known, and none allows a search. */
+static bool
+choose_search(const char *granted, struct hs_buf *out_path, struct hs_span *out_word, enum hsmart_code *out_code)
 {
-    const char *at = scopes != NULL ? strstr(scopes, "system/") : NULL;
-    size_t len = at != NULL ? strcspn(at + strlen("system/"), ".* ") : 0;
+    struct hs_span rest = hs_span_str(granted != NULL ? granted : ""), word;
+    bool is_all_known = rest.len > 0;
 
-    if (len == 0)
-        (void)snprintf(out_path, size, "Patient?_count=1");
-    else
-        (void)snprintf(out_path, size, "%.*s?_count=1", (int)len, at + strlen("system/"));
+    while (hs_scope_next(&rest, &word)) {
+        struct hs_scope_word scope = {0};
+        const char *fault;
+        enum hs_scope_kind kind = hs_scope_word_parse(word, &scope, &fault);
+        is_all_known = is_all_known && kind != HS_SCOPE_WORD_FOREIGN;
+        if (kind != HS_SCOPE_WORD_GOOD || !scope.searches)
+            continue;
+        struct hs_span type = hs_span_equal_str(scope.type, "*") ? hs_span_str("Patient") : scope.type;
+        *out_word = word;
+        *out_code =
+            hs_buf_append_format(out_path, NULL, "%.*s?%.*s%s_count=1", (int)type.len, (const char *)type.data,
+                                 (int)scope.query.len, (const char *)scope.query.data, scope.query.len > 0 ? "&" : "");
+        return true;
+    }
+    *out_code = hs_buf_append_str(out_path, "Patient?_count=1", NULL);
+    return !is_all_known;
 }
 
 void
@@ -356,12 +370,28 @@ doctor_fhir(struct doctor *doctor)
         doctor->access_token->scope != NULL ? doctor->access_token->scope : doctor->target.options.scope;
     hsmart_fhir_answer *answer = NULL;
     hsmart_err err = {0};
-    char path[128];
+    struct hs_buf path = {0};
+    struct hs_span word = {0};
+    enum hsmart_code code = HSMART_OK;
 
-    choose_path(scope, path, sizeof path);
-    if (hsmart_client_get(doctor->connection, path, NULL, &answer, &err) == HSMART_OK)
-        doctor_tell(doctor, DOCTOR_OK, NULL, "GET %s: status %d, %zu bytes", path, answer->status, answer->body_len);
+    if (!choose_search(scope, &path, &word, &code)) {
+        doctor_tell(doctor, DOCTOR_WARN, "ask for a scope that lets it search, such as \"system/Patient.rs\"",
+                    "nothing was asked for: no scope that was granted allows a search");
+        goto out;
+    }
+    if (code == HSMART_OK)
+        code = hsmart_client_get(doctor->connection, hs_buf_text(&path), NULL, &answer, &err);
     else
+        (void)hs_err_no_memory(&err);
+    if (code != HSMART_OK)
         doctor_tell_error(doctor, DOCTOR_FAIL, &err);
+    else if (word.len > 0)
+        doctor_tell(doctor, DOCTOR_OK, NULL, "GET %s: status %d, %zu bytes; \"%.*s\" allows it", hs_buf_text(&path),
+                    answer->status, answer->body_len, (int)word.len, (const char *)word.data);
+    else
+        doctor_tell(doctor, DOCTOR_OK, NULL, "GET %s: status %d, %zu bytes", hs_buf_text(&path), answer->status,
+                    answer->body_len);
+out:
     hsmart_fhir_answer_free(answer);
+    hs_buf_clear(&path);
 }

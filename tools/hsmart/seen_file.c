@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "err.h"
 #include "file.h"
+#include "file_lock.h"
 
 #define SEEN_MAX_LEN (4U << 20)
 #define SEEN_FILE_MODE 0600U
-#define KEEP_S 3600 /* longer than any server lets an assertion live */
+#define LOCK_WAIT_MS 10000 /* what is done under it takes milliseconds */
 
 enum { AT_ISSUER, AT_JTI, AT_UNTIL };
 
@@ -44,11 +46,11 @@ read_line(struct seen_file *seen, struct hs_span line, size_t number, hsmart_err
 enum hsmart_code
 seen_file_load(const char *path, int64_t now_s, struct seen_file *out_seen, hsmart_err *err)
 {
-    enum hsmart_code code = HSMART_OK;
-    struct seen_file seen = {.path = path, .now_s = now_s};
+    struct seen_file seen = {.path = path, .now_s = now_s, .lock = -1};
     struct hs_buf text = {.max_len = SEEN_MAX_LEN};
+    enum hsmart_code code = hs_file_lock(path, LOCK_WAIT_MS, &seen.lock, err);
 
-    if (access(path, F_OK) == 0 || errno != ENOENT)
+    if (code == HSMART_OK && (access(path, F_OK) == 0 || errno != ENOENT))
         code = hs_file_read(path, SEEN_MAX_LEN, &text, err);
     struct hs_span rest = hs_span_buf(&text);
     for (size_t number = 1; code == HSMART_OK && rest.len > 0; number++) {
@@ -118,7 +120,7 @@ seen_file_save(struct seen_file *seen, hsmart_err *err)
     }
     if (code == HSMART_OK)
         code = append_entry(&text, hs_span_buf(&seen->asked_issuer), hs_span_buf(&seen->asked_jti),
-                            seen->now_s + KEEP_S, err);
+                            seen->now_s + HS_JTI_MEMORY_S, err);
     if (code == HSMART_OK)
         code = hs_file_write_atomic(seen->path, hs_span_buf(&text), SEEN_FILE_MODE, err);
     hs_buf_clear(&text);
@@ -133,5 +135,7 @@ seen_file_clear(struct seen_file *seen)
     hs_free(seen->entries);
     hs_buf_clear(&seen->asked_issuer);
     hs_buf_clear(&seen->asked_jti);
+    if (seen->path != NULL)
+        hs_file_unlock(seen->lock);
     *seen = (struct seen_file){0};
 }
