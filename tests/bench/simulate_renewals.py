@@ -292,6 +292,8 @@ def replace_parts(page, parts):
 
 def main():
     check = sys.argv[1:] == ["--check"]
+    if sys.argv[1:] and not check:
+        sys.exit(__doc__)
     with open(f"{ROOT}/{PAGE}", encoding="utf-8") as file:
         page = file.read()
     parts, plots = make()
