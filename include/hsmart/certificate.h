@@ -38,9 +38,23 @@ HSMART_API HSMART_MUST_CHECK enum hsmart_code
 hsmart_certificate_make(const hsmart_token_options *token, const char *key_uri, const hsmart_signer_options *signer,
                         const hsmart_certificate_options *options, char **out_pem, hsmart_err *err);
 
+/* What an issued certificate says of itself. */
+typedef struct hsmart_certificate_info {
+    int64_t not_before_s, not_after_s; /* seconds since the epoch: the first second, and the last */
+    bool may_sign;                     /* keyUsage has digitalSignature, or is not there */
+    bool is_for_clients;               /* extendedKeyUsage has clientAuth or any, or is not there */
+    bool is_ca;                        /* it is for issuing certificates, which a client's key does not do */
+} hsmart_certificate_info;
+
+/* `hsmart_certificate_read` reads a certificate (PEM or DER, `len` bytes); HSMART_INPUT_MALFORMED when it is none.
+ * Whose key it is for, and who issued it, is not looked at. */
+HSMART_API HSMART_MUST_CHECK enum hsmart_code
+hsmart_certificate_read(const void *certificate, size_t len, hsmart_certificate_info *out_info, hsmart_err *err);
+
 /* `hsmart_certificate_import` puts an issued certificate (PEM or DER, `len` bytes) beside its key on the token, with
  * the key's label and id. HSMART_KEY_MISMATCH when it is for another key, HSMART_KEY_EXISTS when it is there already,
- * HSMART_INPUT_MALFORMED when it is no certificate; otherwise the token's answer. */
+ * HSMART_INPUT_MALFORMED when it is no certificate; otherwise the token's answer. Dates
+ * and uses are the caller's to judge, by `hsmart_certificate_read`. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_certificate_import(const hsmart_key *key, const void *certificate,
                                                                         size_t len, hsmart_err *err);
 

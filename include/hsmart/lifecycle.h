@@ -33,8 +33,8 @@ typedef struct hsmart_family_key {
     hsmart_key *key; /* belongs to the family */
     enum hsmart_key_state state;
     const char *start_date, *end_date; /* "YYYY-MM-DD"; NULL: none. The end is the last day. */
-    int64_t changed_s;                 /* when a date was last set, by the life-cycle file; 0: not known */
-    bool dates_in_file;                /* the token keeps none for it; they are in the life-cycle file */
+    int64_t changed_s;  /* when this first day was set, if that was done with this life-cycle file; 0: not known */
+    bool dates_in_file; /* the token keeps none for it; they are in the life-cycle file */
     /* What is known of its publication, by `hsmart_family_note_served`; 0: nothing. */
     int64_t served_since_s, served_until_s; /* seen without a gap, first and last */
     int64_t served_max_age_s;               /* the longest cache lifetime seen meanwhile; -1: never told */
@@ -44,17 +44,18 @@ typedef struct hsmart_family_key {
 /* A family as it was read. */
 typedef struct hsmart_family {
     const char *label, *lifecycle_file;
-    const hsmart_family_key *keys; /* ordered by start, then label */
+    const hsmart_family_key *keys; /* ordered by start, then label (numbers counted), then kid */
     size_t count;
     const hsmart_family_key *active; /* NULL: none signs */
 } hsmart_family;
 
-/* `hsmart_family_read` reads the family of a token as it is at `at_s` (seconds since the epoch; 0: now). A family
+/* `hsmart_family_read` reads the family of a token as it is at `*at_s` (seconds since the epoch; NULL: now). A family
  * without a key is HSMART_KEY_ABSENT; errors otherwise as `hsmart_key_list_read`, and HSMART_INPUT_MALFORMED for the
  * life-cycle file. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_family_read(hsmart_token *token,
-                                                                 const hsmart_family_options *options, int64_t at_s,
-                                                                 hsmart_family **out_family, hsmart_err *err);
+                                                                 const hsmart_family_options *options,
+                                                                 const int64_t *at_s, hsmart_family **out_family,
+                                                                 hsmart_err *err);
 HSMART_API void hsmart_family_free(hsmart_family *family);
 
 /* `hsmart_family_set_dates` sets the dates of one key ("YYYY-MM-DD", "" takes one away, NULL leaves it): on its public

@@ -140,6 +140,23 @@ out:
 }
 
 enum hsmart_code
+hsmart_certificate_read(const void *certificate, size_t len, hsmart_certificate_info *out_info, hsmart_err *err)
+{
+    struct hs_x509_parts parts = {0};
+    enum hsmart_code code = hs_x509_read((struct hs_span){certificate, len}, &parts, err);
+
+    if (code != HSMART_OK)
+        return code;
+    *out_info = (hsmart_certificate_info){.not_before_s = parts.not_before_s,
+                                          .not_after_s = parts.not_after_s,
+                                          .may_sign = parts.may_sign,
+                                          .is_for_clients = parts.is_for_clients,
+                                          .is_ca = parts.is_ca};
+    hs_x509_parts_clear(&parts);
+    return HSMART_OK;
+}
+
+enum hsmart_code
 hsmart_certificate_import(const hsmart_key *key, const void *certificate, size_t len, hsmart_err *err)
 {
     const struct hs_token_key *own = hs_api_token_key(key);

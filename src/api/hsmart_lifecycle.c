@@ -21,8 +21,8 @@ hsmart_key_state_name(enum hsmart_key_state state)
 }
 
 enum hsmart_code
-hsmart_family_read(hsmart_token *token, const hsmart_family_options *options, int64_t at_s, hsmart_family **out_family,
-                   hsmart_err *err)
+hsmart_family_read(hsmart_token *token, const hsmart_family_options *options, const int64_t *at_s,
+                   hsmart_family **out_family, hsmart_err *err)
 {
     struct hs_family *family = NULL;
     enum hsmart_code code = hs_family_read(hs_api_p11_token(token), options, at_s, &family, err);

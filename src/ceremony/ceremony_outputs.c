@@ -10,6 +10,7 @@
 #include "check.h"
 #include "err.h"
 #include "file.h"
+#include "plan_files.h"
 
 /* ---- Making ---- */
 
@@ -32,12 +33,12 @@ hs_ceremony_add_output(struct ceremony *ceremony, const char *name, struct hs_bu
 }
 
 static enum hsmart_code
-add_named(struct ceremony *ceremony, const struct ceremony_key *key, const char *suffix, struct hs_buf *contents,
+add_named(struct ceremony *ceremony, const struct ceremony_key *key, enum hs_plan_file kind, struct hs_buf *contents,
           hsmart_err *err)
 {
-    char name[128];
+    char name[HS_PLAN_FILE_MAX_LEN];
 
-    (void)snprintf(name, sizeof name, "%s%s", key->plan->label, suffix);
+    hs_plan_file_format(key->plan, kind, name);
     return hs_ceremony_add_output(ceremony, name, contents, err);
 }
 
@@ -53,16 +54,18 @@ add_key(struct ceremony *ceremony, struct ceremony_key *key, hsmart_err *err)
     if (code == HSMART_OK)
         code = hs_buf_append_str(&jwk, "\n", err);
     if (code == HSMART_OK)
-        code = add_named(ceremony, key, ".jwk.json", &jwk, err);
+        code = add_named(ceremony, key, HS_PLAN_FILE_JWK, &jwk, err);
     if (code == HSMART_OK)
         code = hs_jwk_format_pem(&key->made.key->jwk, &pem, err);
     if (code == HSMART_OK)
-        code = add_named(ceremony, key, ".pem", &pem, err);
+        code = add_named(ceremony, key, HS_PLAN_FILE_PEM, &pem, err);
     if (code == HSMART_OK && key->certificate.len > 0) {
         code = hs_buf_append(&certificate, hs_span_buf(&key->certificate), err);
         if (code == HSMART_OK)
-            code = add_named(ceremony, key, key->plan->certificate == HS_PLAN_REQUEST ? ".csr.pem" : ".crt.pem",
-                             &certificate, err);
+            code =
+                add_named(ceremony, key,
+                          key->plan->certificate == HS_PLAN_REQUEST ? HS_PLAN_FILE_REQUEST : HS_PLAN_FILE_CERTIFICATE,
+                          &certificate, err);
     }
     hs_buf_clear(&jwk);
     hs_buf_clear(&pem);

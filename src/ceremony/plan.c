@@ -8,6 +8,7 @@
 #include "err.h"
 #include "file.h"
 #include "key_policy.h"
+#include "plan_files.h"
 #include "text.h"
 #include "words.h"
 #include "x509_make.h"
@@ -576,10 +577,18 @@ enum hsmart_code
 hs_plan_load(const char *path, struct hs_plan *out_plan, hsmart_err *err)
 {
     struct hs_buf text = {0};
+    struct hs_plan plan = {0};
     enum hsmart_code code = hs_file_read(path, HS_SECTIONS_MAX_LEN, &text, err);
 
     if (code == HSMART_OK)
-        code = hs_plan_parse(hs_span_buf(&text), path, out_plan, err);
+        code = hs_plan_parse(hs_span_buf(&text), path, &plan, err);
+    if (code == HSMART_OK)
+        code = hs_plan_check_files(&plan, path, err);
+    if (code == HSMART_OK) {
+        *out_plan = plan;
+        plan = (struct hs_plan){0};
+    }
+    hs_plan_clear(&plan);
     hs_buf_clear(&text);
     return code;
 }

@@ -53,6 +53,7 @@ struct hs_plan {
 /* Reads a plan. HSMART_INPUT_MALFORMED with "FILE:LINE: " in front for anything that is not exactly a good plan. */
 HSMART_MUST_CHECK enum hsmart_code hs_plan_parse(struct hs_span text, const char *file, struct hs_plan *out_plan,
                                                  hsmart_err *err);
+/* From a file, for a ceremony to come: also the files that it would write must have names of their own. */
 HSMART_MUST_CHECK enum hsmart_code hs_plan_load(const char *path, struct hs_plan *out_plan, hsmart_err *err);
 void hs_plan_clear(struct hs_plan *plan);
 

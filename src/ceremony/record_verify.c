@@ -287,6 +287,19 @@ check_size(const struct verification *verification, const struct hs_plan_key *pl
     return HSMART_OK;
 }
 
+/* A record with one key for two of the plan would pass every check of a single key. */
+static enum hsmart_code
+check_differs_from_those_before(const struct verification *verification, size_t index)
+{
+    const hs_json_value *keys = hs_json_member(verification->root, "keys"), *key = hs_json_element(keys, index);
+
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(hs_record_text(hs_json_element(keys, i), "kid"), hs_record_text(key, "kid")) == 0)
+            return bad(verification, "\"%s\" and \"%s\" are one key: they have the same kid",
+                       hs_record_text(hs_json_element(keys, i), "label"), hs_record_text(key, "label"));
+    return HSMART_OK;
+}
+
 static enum hsmart_code
 check_keys(struct verification *verification)
 {
@@ -299,6 +312,8 @@ check_keys(struct verification *verification)
         code = parse_jwk(verification, key, hs_record_text(key, "label"), &jwk);
         if (code == HSMART_OK)
             code = check_size(verification, &verification->plan.keys[i], &jwk);
+        if (code == HSMART_OK)
+            code = check_differs_from_those_before(verification, i);
         if (code == HSMART_OK)
             code = check_proof(verification, key, &jwk);
         hs_jwk_clear(&jwk);
@@ -460,6 +475,8 @@ check_previous(struct verification *verification)
     if (strcmp(expected, previous->sha256_hex) != 0)
         return bad(verification, expected[0] != 0 ? "it is chained to another record than the one given"
                                                   : "it is not chained to any record");
+    if (hs_record_is_rehearsal(previous))
+        return bad(verification, "it is chained to the record of a rehearsal, which is part of no chain");
     code = hs_record_check_link(previous, &why);
     if (code == HSMART_NO_MEMORY)
         return hs_err_no_memory(verification->err);
@@ -566,7 +583,7 @@ static const struct check {
     {"keys", "its keys are those of the plan", NEEDS_PLAN, check_planned},
     {"signatures", "its signatures verify", NEEDS_NOTHING, check_signatures},
     {"result", "the ceremony passed", NEEDS_NOTHING, check_result},
-    {"test signatures", "each key signed, and its kid is its thumbprint", NEEDS_PASSED, check_keys},
+    {"test signatures", "each key signed, is another one, and its kid is its thumbprint", NEEDS_PASSED, check_keys},
     {"attributes", "every attribute is as asked for, or tolerated by the plan", NEEDS_PASSED, check_attributes},
     {"attack", "the attack got no key", NEEDS_PASSED, check_attack},
     {"files", "the files beside it are unchanged", NEEDS_DIRECTORY, check_files},

@@ -151,13 +151,22 @@ take_dates(struct hs_family_member *member, const struct hs_lifecycle_entry *ent
     member->end = entry->end;
 }
 
-static int
-by_start_then_label(const void *left, const void *right)
+/* A key without a public half has no kid. */
+static struct hs_lifecycle_key
+dates_of(const struct hs_family_member *member)
 {
-    const struct hs_family_member *a = left, *b = right;
+    const hsmart_key_info *info = &member->key->info;
 
-    return a->start != b->start ? (a->start > b->start) - (a->start < b->start)
-                                : strcmp(a->key->info.label, b->key->info.label);
+    return (struct hs_lifecycle_key){member->start, member->end, info->label,
+                                     info->thumbprint != NULL ? info->thumbprint : ""};
+}
+
+static int
+compare_members(const void *left, const void *right)
+{
+    const struct hs_lifecycle_key a = dates_of(left), b = dates_of(right);
+
+    return hs_lifecycle_compare(&a, &b);
 }
 
 static enum hsmart_code
@@ -177,7 +186,8 @@ fill_key(struct hs_family_member *member, const struct hs_lifecycle_entry *entry
     }
     if (entry == NULL)
         return code;
-    out_key->changed_s = entry->changed_s;
+    /* Another host may have set another first day since. */
+    out_key->changed_s = entry->changed_start == member->start ? entry->changed_s : 0;
     out_key->dates_in_file = entry->start != HS_DAY_NONE || entry->end != HS_DAY_NONE;
     if (entry->url == NULL)
         return code;
@@ -208,10 +218,10 @@ judge(struct hs_family *family, const struct hs_lifecycle_file *file, int64_t at
         return hs_err_no_memory(err);
     for (size_t i = 0; i < count; i++)
         take_dates(&family->members[i], entry_of(file, &family->members[i]));
-    qsort(family->members, count, sizeof *family->members, by_start_then_label);
+    qsort(family->members, count, sizeof *family->members, compare_members);
     for (size_t i = 0; i < count && code == HSMART_OK; i++) {
         struct hs_family_member *member = &family->members[i];
-        dates[i] = (struct hs_lifecycle_key){member->start, member->end, member->key->info.label};
+        dates[i] = dates_of(member);
         code = fill_key(member, entry_of(file, member), &family->keys[i], err);
     }
     hs_lifecycle_states(dates, count, hs_day_of(at_s), states);
@@ -237,7 +247,7 @@ check_label(const char *label, hsmart_err *err)
 }
 
 enum hsmart_code
-hs_family_read(struct hs_p11_token *token, const hsmart_family_options *options, int64_t at_s,
+hs_family_read(struct hs_p11_token *token, const hsmart_family_options *options, const int64_t *at_s,
                struct hs_family **out_family, hsmart_err *err)
 {
     struct hs_lifecycle_file file = {0};
@@ -258,7 +268,7 @@ hs_family_read(struct hs_p11_token *token, const hsmart_family_options *options,
     if (code == HSMART_OK)
         code = read_members(family, err);
     if (code == HSMART_OK)
-        code = judge(family, &file, at_s != 0 ? at_s : hs_clock_now_s(), err);
+        code = judge(family, &file, at_s != NULL ? *at_s : hs_clock_now_s(), err);
     hs_lifecycle_file_clear(&file);
     if (code != HSMART_OK) {
         hs_family_free(family);
@@ -351,9 +361,10 @@ try_token(struct hs_family *family, const struct hs_token_key *key, hs_day start
     return code;
 }
 
-/* Dates that the token keeps now are no longer the file's. When they were changed is written down in any case. */
+/* Dates that the token keeps now are no longer the file's. When the first day was changed is written down in any case.
+ */
 static enum hsmart_code
-save_dates(struct hs_family *family, const struct hs_token_key *key, hs_day start, hs_day end, bool in_file,
+save_dates(struct hs_family *family, const struct hs_family_member *member, hs_day start, hs_day end, bool in_file,
            hsmart_err *err)
 {
     struct hs_lifecycle_file file = {0};
@@ -364,11 +375,14 @@ save_dates(struct hs_family *family, const struct hs_token_key *key, hs_day star
     if (code == HSMART_OK)
         code = hs_lifecycle_file_load(family->path, &file, err);
     if (code == HSMART_OK)
-        code = hs_lifecycle_file_put(&file, key->jwk.thumbprint, &entry, err);
+        code = hs_lifecycle_file_put(&file, member->key->jwk.thumbprint, &entry, err);
     if (code == HSMART_OK) {
         entry->start = in_file ? start : HS_DAY_NONE;
         entry->end = in_file ? end : HS_DAY_NONE;
-        entry->changed_s = hs_clock_now_s();
+        if (start != member->start || start != entry->changed_start) { /* or set from elsewhere: when is not known */
+            entry->changed_s = hs_clock_now_s();
+            entry->changed_start = start;
+        }
         code = hs_lifecycle_file_save(&file, family->path, err);
     }
     hs_lifecycle_file_clear(&file);
@@ -403,7 +417,7 @@ hs_family_set_dates(struct hs_family *family, size_t index, const char *start_da
     if (code == HSMART_OK)
         code = try_token(family, member->key, start, end, &kept, err);
     if (code == HSMART_OK)
-        code = save_dates(family, member->key, start, end, !kept, err);
+        code = save_dates(family, member, start, end, !kept, err);
     if (code != HSMART_OK)
         return hs_err_wrap(err, code, "cannot set the dates of key \"%s\"", member->key->info.label);
     if (out_in_file != NULL)

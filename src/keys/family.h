@@ -25,7 +25,7 @@ struct hs_family {
 
 /* As the functions of hsmart/lifecycle.h. */
 HSMART_MUST_CHECK enum hsmart_code hs_family_read(struct hs_p11_token *token, const hsmart_family_options *options,
-                                                  int64_t at_s, struct hs_family **out_family, hsmart_err *err);
+                                                  const int64_t *at_s, struct hs_family **out_family, hsmart_err *err);
 void hs_family_free(struct hs_family *family);
 HSMART_MUST_CHECK enum hsmart_code hs_family_set_dates(struct hs_family *family, size_t index, const char *start_date,
                                                        const char *end_date, bool *out_in_file, hsmart_err *err);

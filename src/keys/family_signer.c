@@ -95,8 +95,8 @@ fill_member(const struct family_signer *own, const struct hs_family_member *from
     if (code != HSMART_OK)
         return code;
     member->snapshot = snapshot;
-    member->dates = (struct hs_lifecycle_key){from->start, from->end, member->label};
     memcpy(member->thumbprint, from->key->jwk.thumbprint, sizeof member->thumbprint);
+    member->dates = (struct hs_lifecycle_key){from->start, from->end, member->label, member->thumbprint};
     /* A key that may not sign is an error on the day when it should. */
     if (hs_token_signer_new(from->key, &options, &member->signer, &member->why) == HSMART_OK)
         member->base = (struct hs_signer){&lent_ops, member->signer->jwk, member->signer->alg, member->signer->kid};
@@ -111,7 +111,7 @@ read_snapshot(struct family_signer *own, int64_t now_s, struct snapshot **out_sn
     const hsmart_family_options options = {own->label, own->lifecycle_file, own->state_directory};
     struct hs_family *family = NULL;
     struct snapshot *snapshot = NULL;
-    enum hsmart_code code = hs_family_read(own->token, &options, now_s, &family, err);
+    enum hsmart_code code = hs_family_read(own->token, &options, &now_s, &family, err);
 
     if (code != HSMART_OK)
         return code;

@@ -75,10 +75,38 @@ hs_day_parse(const char *text, hs_day *out_day, hsmart_err *err)
 
 /* ---- States ---- */
 
-static bool
-is_before(const struct hs_lifecycle_key *a, const struct hs_lifecycle_key *b)
+static size_t
+digits_at(const char *text)
 {
-    return a->start != b->start ? a->start > b->start : strcmp(a->label, b->label) < 0;
+    return strspn(text, "0123456789");
+}
+
+/* Where two labels differ in a number, the one with more digits is the greater one. */
+static int
+compare_generations(const char *a, const char *b)
+{
+    while (*a != 0 && *a == *b) {
+        a++;
+        b++;
+    }
+    size_t a_digits = digits_at(a), b_digits = digits_at(b);
+    return a_digits != b_digits ? (a_digits > b_digits) - (a_digits < b_digits) : strcmp(a, b);
+}
+
+int
+hs_lifecycle_compare(const struct hs_lifecycle_key *a, const struct hs_lifecycle_key *b)
+{
+    if (a->start != b->start)
+        return (a->start > b->start) - (a->start < b->start);
+    int generation = compare_generations(a->label, b->label);
+    return generation != 0 ? generation : strcmp(a->kid, b->kid);
+}
+
+/* Whether `a` signs when both could: the later start or, of one start, the earlier key. */
+static bool
+takes_precedence(const struct hs_lifecycle_key *a, const struct hs_lifecycle_key *b)
+{
+    return a->start != b->start ? a->start > b->start : hs_lifecycle_compare(a, b) < 0;
 }
 
 void
@@ -92,7 +120,7 @@ hs_lifecycle_states(const struct hs_lifecycle_key *keys, size_t count, hs_day to
             out_states[i] = HSMART_KEY_RETIRED;
         else if (keys[i].start != HS_DAY_NONE && keys[i].start > today)
             out_states[i] = HSMART_KEY_STAGED;
-        else if (active == count || is_before(&keys[i], &keys[active]))
+        else if (active == count || takes_precedence(&keys[i], &keys[active]))
             active = i;
     }
     if (active != count)
@@ -100,12 +128,6 @@ hs_lifecycle_states(const struct hs_lifecycle_key *keys, size_t count, hs_day to
 }
 
 /* ---- Families ---- */
-
-static size_t
-digits_at(const char *text)
-{
-    return strspn(text, "0123456789");
-}
 
 bool
 hs_lifecycle_is_member(const char *label, const char *family)

@@ -17,13 +17,17 @@ HSMART_MUST_CHECK enum hsmart_code hs_day_parse(const char *text, hs_day *out_da
 #define HS_DAY_TEXT_LEN 11U /* with its end */
 void hs_day_format(hs_day day, char out[HS_DAY_TEXT_LEN]);
 
-/* One key: its first day and its last (HS_DAY_NONE: no such limit), and its label for ties. */
+/* One key: its first day and its last (HS_DAY_NONE: no such limit), and its label and kid for ties. */
 struct hs_lifecycle_key {
     hs_day start, end;
-    const char *label;
+    const char *label, *kid;
 };
-/* The states on `today`. Of the keys that have started and not ended, the one that started last is active; of several,
- * the first by label, so that a newer key never displaces an older one without a date. */
+/* The order of a family, as `strcmp`: by first day; of one day by generation (FAMILY, FAMILY-YYYYMMDD,
+ * FAMILY-YYYYMMDD-2 …, numbers counted); of one label by kid. It is total, so that all hosts see the same, in whatever
+ * order a token tells its keys. */
+int hs_lifecycle_compare(const struct hs_lifecycle_key *a, const struct hs_lifecycle_key *b);
+/* The states on `today`. Of the keys that have started and not ended, the one that started last is active; of several
+ * of one day, the first, so that a newer key never displaces an older one without a date. */
 void hs_lifecycle_states(const struct hs_lifecycle_key *keys, size_t count, hs_day today,
                          enum hsmart_key_state *out_states);
 

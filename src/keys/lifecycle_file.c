@@ -16,7 +16,8 @@
 static struct hs_lifecycle_entry
 empty_entry(void)
 {
-    return (struct hs_lifecycle_entry){.start = HS_DAY_NONE, .end = HS_DAY_NONE, .max_age_s = -1};
+    return (struct hs_lifecycle_entry){
+        .start = HS_DAY_NONE, .end = HS_DAY_NONE, .changed_start = HS_DAY_NONE, .max_age_s = -1};
 }
 
 void
@@ -75,6 +76,17 @@ load_day(const hs_json_value *object, const char *name, hs_day *out_day, hsmart_
 }
 
 static enum hsmart_code
+load_changed(const hs_json_value *value, struct hs_lifecycle_entry *entry, hsmart_err *err)
+{
+    if (hs_json_type_of(value) == HS_JSON_ABSENT)
+        return HSMART_OK;
+    if (hs_json_type_of(value) != HS_JSON_INTEGER || hs_json_integer(value) < 0 || hs_json_integer(value) > TIME_MAX_S)
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "\"changed_s\" is no time");
+    entry->changed_s = hs_json_integer(value);
+    return HSMART_OK;
+}
+
+static enum hsmart_code
 load_served(const hs_json_value *served, struct hs_lifecycle_entry *entry, hsmart_err *err)
 {
     if (hs_json_type_of(served) == HS_JSON_ABSENT)
@@ -110,7 +122,9 @@ load_entry(const hs_json_value *value, struct hs_lifecycle_file *file, hsmart_er
     if (code == HSMART_OK)
         code = load_day(value, "end_date", &entry->end, err);
     if (code == HSMART_OK)
-        entry->changed_s = hs_json_integer(hs_json_member(value, "changed_s"));
+        code = load_day(value, "changed_start_date", &entry->changed_start, err);
+    if (code == HSMART_OK)
+        code = load_changed(hs_json_member(value, "changed_s"), entry, err);
     if (code == HSMART_OK)
         code = load_served(hs_json_member(value, "served"), entry, err);
     return code;
@@ -199,6 +213,7 @@ put_entry(struct hs_json_writer *writer, const struct hs_lifecycle_entry *entry)
     put_day(writer, "end_date", entry->end);
     if (entry->changed_s != 0)
         hs_json_member_integer(writer, "changed_s", entry->changed_s);
+    put_day(writer, "changed_start_date", entry->changed_start);
     if (entry->url != NULL) {
         hs_json_name(writer, "served");
         hs_json_begin_object(writer);

@@ -10,7 +10,8 @@ struct hs_lifecycle_entry {
     hs_day start, end; /* HS_DAY_NONE: none */
     char *url;         /* NULL: never seen */
     int64_t since_s, until_s, max_age_s;
-    int64_t changed_s; /* when a date was last set from here; 0: never */
+    int64_t changed_s;    /* when a first day was last set from here; 0: never */
+    hs_day changed_start; /* that first day; HS_DAY_NONE: none, or not written down */
 };
 struct hs_lifecycle_file {
     struct hs_lifecycle_entry *entries;

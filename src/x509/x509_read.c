@@ -2,7 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "err.h"
 
@@ -45,6 +45,39 @@ take(unsigned char *der, int len, struct hs_buf *out, hsmart_err *err)
     return code;
 }
 
+/* ---- What it is good for ---- */
+
+static bool
+read_time(const ASN1_TIME *time, int64_t *out_s)
+{
+    static const char epoch[] = "19700101000000Z";
+    ASN1_TIME *from = ASN1_TIME_new();
+    int days = 0, seconds = 0;
+    bool read =
+        from != NULL && ASN1_TIME_set_string_X509(from, epoch) == 1 && ASN1_TIME_diff(&days, &seconds, from, time) == 1;
+
+    ASN1_TIME_free(from);
+    if (read)
+        *out_s = (int64_t)days * 86400 + seconds;
+    return read;
+}
+
+/* RFC 5280 sections 4.2.1.3, 4.2.1.9 and 4.2.1.12. An extension that is not there limits nothing: OpenSSL tells every
+ * bit then. */
+static enum hsmart_code
+read_use(X509 *certificate, struct hs_x509_parts *parts, hsmart_err *err)
+{
+    if (!read_time(X509_get0_notBefore(certificate), &parts->not_before_s) ||
+        !read_time(X509_get0_notAfter(certificate), &parts->not_after_s))
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "the certificate has a date that is none");
+    if (X509_get_extension_flags(certificate) & EXFLAG_INVALID)
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "the certificate has an extension that cannot be read");
+    parts->may_sign = (X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) != 0;
+    parts->is_for_clients = (X509_get_extended_key_usage(certificate) & (XKU_SSL_CLIENT | XKU_ANYEKU)) != 0;
+    parts->is_ca = (X509_get_extension_flags(certificate) & EXFLAG_CA) != 0;
+    return HSMART_OK;
+}
+
 enum hsmart_code
 hs_x509_read(struct hs_span text, struct hs_x509_parts *out_parts, hsmart_err *err)
 {
@@ -72,7 +105,10 @@ hs_x509_read(struct hs_span text, struct hs_x509_parts *out_parts, hsmart_err *e
         len = i2d_ASN1_INTEGER(X509_get_serialNumber(certificate), &der);
         code = take(der, len, &parts.serial, err);
     }
+    if (code == HSMART_OK)
+        code = read_use(certificate, &parts, err);
     X509_free(certificate);
+    ERR_clear_error();
     if (code != HSMART_OK) {
         hs_x509_parts_clear(&parts);
         return code;

@@ -76,9 +76,10 @@ read_family(void)
 {
     const hsmart_family_options options = family_options();
     hsmart_family *family = NULL;
+    const int64_t at_s = fake_now_s(NULL);
     hsmart_err err = {0};
 
-    if (hsmart_family_read(token, &options, fake_now_s(NULL), &family, &err) != HSMART_OK)
+    if (hsmart_family_read(token, &options, &at_s, &family, &err) != HSMART_OK)
         fail_msg("%s", err.text);
     return family;
 }
@@ -337,6 +338,51 @@ what_the_token_does_not_keep_is_in_the_file(void **state)
     hsmart_family_free(family);
 }
 
+/* Whoever retires wants to know since when the other key signs; another host may have decided anew. */
+static void
+when_a_first_day_was_set_is_known_where_it_was_set(void **state)
+{
+    hsmart_family_options elsewhere = family_options();
+    hsmart_family *family = NULL;
+    char other_file[300];
+    const int64_t at_s = NOON;
+
+    (void)state;
+    make_two(HSMART_DATE_UNDECIDED);
+    assert_false(set_dates("ehr-20241004", TOMORROW, NULL));
+    family = read_family();
+    assert_true(key_of(family, "ehr-20241004")->changed_s != 0);
+    hsmart_family_free(family);
+    (void)snprintf(other_file, sizeof other_file, "%s/elsewhere.json", soft.state);
+    elsewhere.lifecycle_file = other_file;
+    assert_int_equal(hsmart_family_read(token, &elsewhere, &at_s, &family, NULL), HSMART_OK);
+    assert_int_equal(key_of(family, "ehr-20241004")->changed_s, 0);
+    assert_int_equal(hsmart_family_set_dates(family, key_of(family, "ehr-20241004"), TODAY, NULL, NULL, NULL),
+                     HSMART_OK);
+    hsmart_family_free(family);
+    family = read_family();
+    assert_string_equal(key_of(family, "ehr-20241004")->start_date, TODAY);
+    assert_int_equal(key_of(family, "ehr-20241004")->changed_s, 0);
+    hsmart_family_free(family);
+}
+
+static void
+the_epoch_is_a_time(void **state)
+{
+    const hsmart_family_options options = family_options();
+    const int64_t epoch_s = 0;
+    hsmart_family *family = NULL;
+
+    (void)state;
+    make_key("ehr", TODAY);
+    assert_int_equal(hsmart_family_read(token, &options, &epoch_s, &family, NULL), HSMART_OK);
+    assert_int_equal(family->keys[0].state, HSMART_KEY_STAGED);
+    hsmart_family_free(family);
+    assert_int_equal(hsmart_family_read(token, &options, NULL, &family, NULL), HSMART_OK);
+    assert_int_equal(family->keys[0].state, HSMART_KEY_ACTIVE);
+    hsmart_family_free(family);
+}
+
 /* A set as it is served: with the successor, without it, and with it again. */
 static void
 what_was_served_counts_without_a_gap(void **state)
@@ -425,6 +471,10 @@ a_life_cycle_file_that_is_none_is_refused(void **state)
         "{\"keys\": [{\"thumbprint\": \"short\"}]}",
         "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"start_date\": \"soon\"}]}",
         "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"served\": {}}]}",
+        "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"changed_s\": \"soon\"}]}",
+        "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"changed_s\": "
+        "9223372036854775807}]}",
+        "{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"changed_start_date\": 1}]}",
         ("{\"keys\": [{\"thumbprint\": \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\", \"served\": {\"url\": \"u\", "
          "\"since_s\": -9223372036854775807, \"until_s\": 9223372036854775807, \"max_age_s\": 1}}]}"),
     };
@@ -437,7 +487,7 @@ a_life_cycle_file_that_is_none_is_refused(void **state)
         hsmart_err err = {0};
         hs_test_write(&soft, "life.json", texts[i], path);
         const hsmart_family_options options = {.label = "ehr", .lifecycle_file = path};
-        assert_int_equal(hsmart_family_read(token, &options, 0, &family, &err), HSMART_INPUT_MALFORMED);
+        assert_int_equal(hsmart_family_read(token, &options, NULL, &family, &err), HSMART_INPUT_MALFORMED);
         assert_non_null(strstr(err.text, path));
     }
     assert_null(family);
@@ -516,6 +566,8 @@ main(void)
         {"a key that is destroyed is followed by the other", a_key_that_is_destroyed_is_followed_by_the_other},
         {"a kid or thumbprint is refused", a_kid_or_thumbprint_is_refused},
         {"other keys are not of the family", other_keys_are_not_of_the_family},
+        {"when a first day was set is known where it was set", when_a_first_day_was_set_is_known_where_it_was_set},
+        {"the epoch is a time", the_epoch_is_a_time},
         {"what the token does not keep is in the file", what_the_token_does_not_keep_is_in_the_file},
         {"what was served counts without a gap", what_was_served_counts_without_a_gap},
         {"a life-cycle file that is none is refused", a_life_cycle_file_that_is_none_is_refused},

@@ -574,7 +574,7 @@ dates_are_kept_somewhere(void **state)
 
     skip_when_it_cannot(kind);
     hsmart_token *token = open_token();
-    if (hsmart_family_read(token, &options, 0, &family, &err) != HSMART_OK)
+    if (hsmart_family_read(token, &options, NULL, &family, &err) != HSMART_OK)
         fail_msg("%s", err.text);
     assert_int_equal(family->count, 1);
     if (hsmart_family_set_dates(family, &family->keys[0], "2026-01-02", "2099-12-30", &in_file, &err) != HSMART_OK)
@@ -583,7 +583,7 @@ dates_are_kept_somewhere(void **state)
     hsmart_token_close(token);
 
     token = open_token();
-    if (hsmart_family_read(token, &options, 1767225600, &family, &err) != HSMART_OK) /* 2026-01-01 */
+    if (hsmart_family_read(token, &options, &(int64_t){1767225600}, &family, &err) != HSMART_OK) /* 2026-01-01 */
         fail_msg("%s", err.text);
     assert_string_equal(family->keys[0].start_date, "2026-01-02");
     assert_string_equal(family->keys[0].end_date, "2099-12-30");

@@ -4,6 +4,7 @@
 
 #include "file.h"
 #include "plan.h"
+#include "plan_files.h"
 
 #define CEREMONY "ceremony \"c\" { organisation = O\n purpose = P\n witnesses = 0 }\n"
 #define ROLE "role officer { }\n"
@@ -278,6 +279,50 @@ what_is_worth_a_second_look_is_said(void **state)
     hs_plan_clear(&plan);
 }
 
+/* ---- The files that it would write ---- */
+
+#define NAMED(label, more) "key " label " { alg = ES384 start = 2027-01-01 end = 2027-12-31 purpose = P " more "}\n"
+static struct files {
+    const char *name, *keys, *said; /* NULL: nothing is wrong */
+} files[] = {
+    {"two keys", NAMED("ehr-rsa", "") NAMED("ehr-ec", ""), NULL},
+    {"a key called record", NAMED("record", ""), "plan:3: the files of a key \"record\" would be taken"},
+    {"a key called jwks", NAMED("jwks", ""), "plan:3: the files of a key \"jwks\" would be taken"},
+    {"in large letters", NAMED("JWKS", ""), "plan:3: the files of a key \"JWKS\" would be taken"},
+    {"a key called plan", NAMED("plan", ""), "plan:3: the files of a key \"plan\" would be taken"},
+    {"a key called registration", NAMED("registration", ""), "plan:3: the files of a key \"registration\""},
+    {"a key whose files are taken for a destruction", NAMED("destroyed-1", ""), "plan:3: the files of a key"},
+    {"names that begin so are others", NAMED("record-2027", "") NAMED("jwks2", "") NAMED("destroyed", ""), NULL},
+    {"names that differ by large letters alone", NAMED("ehr", "") NAMED("EHR", ""),
+     "plan:4: keys \"ehr\" and \"EHR\" would both have a file \"EHR.jwk.json\""},
+    {"a request and a public key", NAMED("a", "certificate = request subject = \"CN=x\" ") NAMED("a.csr", ""),
+     "plan:4: keys \"a\" and \"a.csr\" would both have a file \"a.csr.pem\""},
+    {"a public key and a certificate", NAMED("a.crt", "") NAMED("a", "certificate = self-signed subject = \"CN=x\" "),
+     "plan:4: keys \"a.crt\" and \"a\" would both have a file \"a.crt.pem\""},
+    {"without a request they are two", NAMED("a", "") NAMED("a.csr", ""), NULL},
+};
+
+static void
+every_file_has_a_name_of_its_own(void **state)
+{
+    const struct files *row = *state;
+    struct hs_buf text = {0};
+    struct hs_plan plan = {0};
+    hsmart_err err = {0};
+
+    assert_int_equal(hs_buf_append_format(&text, NULL,
+                                          "ceremony c { organisation = O purpose = P witnesses = 0 }\n%s%s", ROLE,
+                                          row->keys),
+                     HSMART_OK);
+    if (hs_plan_parse(hs_span_buf(&text), "plan", &plan, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(hs_plan_check_files(&plan, "plan", &err), row->said == NULL ? HSMART_OK : HSMART_INPUT_MALFORMED);
+    if (row->said != NULL && strncmp(err.text, row->said, strlen(row->said)) != 0)
+        fail_msg("it says \"%s\"", err.text);
+    hs_plan_clear(&plan);
+    hs_buf_clear(&text);
+}
+
 /* ---- The documents ---- */
 
 static void
@@ -344,6 +389,7 @@ main(void)
     ADD_ROWS(&rows, times_are_read_and_written, time_texts);
     ADD_ROWS(&rows, a_ceremony_is_held_on_its_days, days);
     ADD_ROWS(&rows, what_is_worth_a_second_look_is_said, adviseds);
+    ADD_ROWS(&rows, every_file_has_a_name_of_its_own, files);
     ADD_TEST(&rows, the_document_has_every_setting_and_no_other);
     ADD_TEST(&rows, the_example_is_a_good_plan);
     return rows_run("plan", &rows);

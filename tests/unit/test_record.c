@@ -7,14 +7,18 @@
 #include "record_verify.h"
 #include "software_signer.h"
 
-#define PLAN                                                                                                           \
+#define PLAN PLAN_WITHOUT_KEYS PLANNED_KEY("k")
+#define PLANNED_KEY(label)                                                                                             \
+    "key " label " { alg = ES256 start = 2027-01-01 end = 2027-12-31 purpose = first clients = epic }\n"
+#define PLAN_WITHOUT_KEYS                                                                                              \
     "ceremony \"c\" { organisation = O purpose = P witnesses = 1 not-before = 2026-11-01 not-after = 2026-11-30 }\n"   \
     "role officer { }\n"                                                                                               \
-    "key k { alg = ES256 start = 2027-01-01 end = 2027-12-31 purpose = first clients = epic }\n"                       \
     "policy { tolerate = CKA_LOCAL }\n"
 
 /* One new key, and one of the organisation's, for all tests. */
 static struct hs_signer *key, *organisation;
+/* What payloads are of from now on. */
+static bool is_rehearsal;
 
 /* ---- A good payload ---- */
 
@@ -32,7 +36,8 @@ put_attributes(struct hs_json_writer *writer)
     hs_json_name(writer, "attributes");
     hs_json_begin_array(writer);
     for (size_t i = 0; i < hs_policy_row_count; i++) {
-        const char *wanted = hs_policy_rows[i].wanted ? "yes" : "no";
+        const char *wanted =
+            hs_policy_rows[i].wanted && !(is_rehearsal && hs_policy_rows[i].type == CKA_TOKEN) ? "yes" : "no";
         hs_json_begin_object(writer);
         hs_json_member_text(writer, "name", hs_policy_rows[i].name);
         hs_json_member_text(writer, "reported", hs_policy_rows[i].type == CKA_LOCAL ? "no" : wanted);
@@ -44,12 +49,13 @@ put_attributes(struct hs_json_writer *writer)
 }
 
 static void
-put_proof(struct hs_json_writer *writer, const struct hs_plan *plan)
+put_proof(struct hs_json_writer *writer, const struct hs_plan *plan, const char *label)
 {
     struct hs_buf text = {0}, signature = {0}, encoded = {0};
 
     assert_int_equal(
-        hs_buf_append_format(&text, NULL, "hsmart: key k of the ceremony by plan %s signs", plan->sha256_hex), 0);
+        hs_buf_append_format(&text, NULL, "hsmart: key %s of the ceremony by plan %s signs", label, plan->sha256_hex),
+        0);
     assert_int_equal(key->ops->sign(key, hs_span_buf(&text), &signature, NULL), 0);
     assert_int_equal(hs_base64url_append(&encoded, hs_span_buf(&signature), NULL), 0);
     hs_json_name(writer, "proof");
@@ -64,10 +70,10 @@ put_proof(struct hs_json_writer *writer, const struct hs_plan *plan)
 }
 
 static void
-put_key(struct hs_json_writer *writer, const struct hs_plan *plan)
+put_key(struct hs_json_writer *writer, const struct hs_plan *plan, const char *label)
 {
     hs_json_begin_object(writer);
-    hs_json_member_text(writer, "label", "k");
+    hs_json_member_text(writer, "label", label);
     hs_json_member_text(writer, "alg", "ES256");
     hs_json_member_text(writer, "start", "2027-01-01");
     hs_json_member_text(writer, "end", "2027-12-31");
@@ -78,7 +84,7 @@ put_key(struct hs_json_writer *writer, const struct hs_plan *plan)
     hs_json_name(writer, "attack");
     hs_json_put_raw(
         writer, span("[{\"answer\":\"CKR_ATTRIBUTE_SENSITIVE\",\"attempt\":\"read CKA_VALUE\",\"outcome\":\"held\"}]"));
-    put_proof(writer, plan);
+    put_proof(writer, plan, label);
     hs_json_end_object(writer);
 }
 
@@ -107,16 +113,16 @@ put_signers(struct hs_json_writer *writer)
 }
 
 static void
-good_payload(struct hs_buf *out)
+payload_of(const char *plan_text, struct hs_buf *out)
 {
     struct hs_json_writer writer = {.out = out};
     struct hs_plan plan = {0};
 
-    assert_int_equal(hs_plan_parse(span(PLAN), "plan", &plan, NULL), HSMART_OK);
+    assert_int_equal(hs_plan_parse(span(plan_text), "plan", &plan, NULL), HSMART_OK);
     hs_json_begin_object(&writer);
     hs_json_member_text(&writer, "type", HS_RECORD_TYP);
     hs_json_member_integer(&writer, "version", 1);
-    hs_json_member_text(&writer, "kind", "ceremony");
+    hs_json_member_text(&writer, "kind", is_rehearsal ? "rehearsal" : "ceremony");
     hs_json_member_text(&writer, "result", "passed");
     hs_json_member_text(&writer, "failure", "");
     hs_json_member_text(&writer, "ceremony", "c");
@@ -125,20 +131,27 @@ good_payload(struct hs_buf *out)
     hs_json_begin_object(&writer);
     hs_json_member_text(&writer, "sha256", plan.sha256_hex);
     hs_json_member_text(&writer, "words", plan.words);
-    hs_json_member_text(&writer, "text", PLAN);
+    hs_json_member_text(&writer, "text", plan_text);
     hs_json_end_object(&writer);
     hs_json_member_text(&writer, "started", "2026-11-25T20:00:00Z");
     hs_json_member_text(&writer, "finished", "2026-11-25T20:30:00Z");
     put_people(&writer);
     hs_json_name(&writer, "keys");
     hs_json_begin_array(&writer);
-    put_key(&writer, &plan);
+    for (size_t i = 0; i < plan.key_count; i++) /* the one key for each */
+        put_key(&writer, &plan, plan.keys[i].label);
     hs_json_end_array(&writer);
     hs_json_member_text(&writer, "previous_sha256", "");
     put_signers(&writer);
     hs_json_end_object(&writer);
     assert_int_equal(hs_json_writer_finish(&writer, NULL), HSMART_OK);
     hs_plan_clear(&plan);
+}
+
+static void
+good_payload(struct hs_buf *out)
+{
+    payload_of(PLAN, out);
 }
 
 /* The payload with the first `from` replaced by `to`, signed by the keys that it names: what is wrong then is wrong in
@@ -296,11 +309,29 @@ a_lie_that_is_signed_is_found(void **state)
     hs_buf_clear(&text);
 }
 
+static void
+one_key_for_two_planned_ones_is_found(void **state)
+{
+    struct hs_signer *signers[] = {key, organisation};
+    struct hs_buf payload = {0}, text = {0};
+    hsmart_err err = {0};
+
+    (void)state;
+    payload_of(PLAN PLANNED_KEY("k2"), &payload);
+    assert_int_equal(hs_record_sign(hs_span_buf(&payload), signers, 2, &text, NULL), HSMART_OK);
+    assert_int_equal(check_text(hs_span_buf(&text), &err), HSMART_CHECK_FAILED);
+    if (strstr(err.text, "\"k\" and \"k2\" are one key") == NULL)
+        fail_msg("it says \"%s\"", err.text);
+    hs_buf_clear(&payload);
+    hs_buf_clear(&text);
+}
+
 /* ---- Held against other things ---- */
 
 struct verdicts {
     const char *check;
     enum hs_record_verdict verdict;
+    char line[300];
 };
 
 static void
@@ -308,15 +339,16 @@ keep_verdict(void *arg, enum hs_record_verdict verdict, const char *check, const
 {
     struct verdicts *verdicts = arg;
 
-    (void)line;
-    if (strcmp(verdicts->check, check) == 0)
-        verdicts->verdict = verdict;
+    if (strcmp(verdicts->check, check) != 0)
+        return;
+    verdicts->verdict = verdict;
+    (void)snprintf(verdicts->line, sizeof verdicts->line, "%s", line);
 }
 
 static enum hs_record_verdict
 verdict_of(const struct hs_record *record, const char *check, const struct hs_record_expectation *expectation)
 {
-    struct verdicts verdicts = {check, HS_RECORD_NOT_LOOKED};
+    struct verdicts verdicts = {check, HS_RECORD_NOT_LOOKED, ""};
     size_t bad_count = 0;
 
     assert_int_equal(hs_record_verify(record, expectation, keep_verdict, &verdicts, &bad_count, NULL), HSMART_OK);
@@ -384,6 +416,31 @@ a_record_is_chained_to(void **state)
     parse_signed("\"previous_sha256\":\"\"", chained, &second);
     assert_int_equal(verdict_of(&second, "previous", &(struct hs_record_expectation){.previous = &first}),
                      row->verdict);
+    hs_record_clear(&first);
+    hs_record_clear(&second);
+}
+
+static void
+a_record_is_not_chained_to_that_of_a_rehearsal(void **state)
+{
+    struct hs_record first = {0}, second = {0};
+    struct verdicts verdicts = {"previous", HS_RECORD_NOT_LOOKED, ""};
+    char chained[200];
+    size_t bad_count = 0;
+
+    (void)state;
+    is_rehearsal = true;
+    parse_signed(USUAL_TIMES, TIMES("19:00:00", "19:30:00", "19:01:00", "19:02:00"), &first);
+    is_rehearsal = false;
+    (void)snprintf(chained, sizeof chained, "\"previous_sha256\":\"%s\"", first.sha256_hex);
+    parse_signed("\"previous_sha256\":\"\"", chained, &second);
+    assert_int_equal(hs_record_check(&first, NULL), HSMART_OK);
+    assert_int_equal(hs_record_verify(&second, &(struct hs_record_expectation){.previous = &first}, keep_verdict,
+                                      &verdicts, &bad_count, NULL),
+                     HSMART_OK);
+    assert_int_equal(verdicts.verdict, HS_RECORD_BAD);
+    if (strstr(verdicts.line, "rehearsal") == NULL)
+        fail_msg("it says \"%s\"", verdicts.line);
     hs_record_clear(&first);
     hs_record_clear(&second);
 }
@@ -488,8 +545,10 @@ main(void)
     ADD_TEST(&rows, a_byte_more_or_less_is_found);
     ADD_TEST(&rows, a_signature_that_is_taken_away_is_missed);
     ADD_ROWS(&rows, a_lie_that_is_signed_is_found, lies);
+    ADD_TEST(&rows, one_key_for_two_planned_ones_is_found);
     ADD_TEST(&rows, a_trusted_key_must_have_signed);
     ADD_ROWS(&rows, a_record_is_chained_to, chains);
+    ADD_TEST(&rows, a_record_is_not_chained_to_that_of_a_rehearsal);
     ADD_TEST(&rows, a_key_set_has_the_keys);
     ADD_ROWS(&rows, json_has_one_canonical_form, canonicals);
     ADD_ROWS(&rows, what_is_no_record_is_refused, malformeds);

@@ -268,7 +268,7 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
 
     (void)call;
     if (code == HSMART_OK)
-        code = family_open(&own->common, &own->words, 0, &target, &family, err);
+        code = family_open(&own->common, &own->words, NULL, &target, &family, err);
     if (code == HSMART_OK)
         code = cache_life(own, &target, &cache_max_s, err);
     if (code == HSMART_OK)

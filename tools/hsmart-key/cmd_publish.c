@@ -152,7 +152,7 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
     if (code == HSMART_OK && own->at == NULL && own->common.json)
         code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "--json goes with --at; a key set is JSON already");
     if (code == HSMART_OK)
-        code = family_open(&own->common, &own->words, at_s, &target, &family, err);
+        code = family_open(&own->common, &own->words, own->at != NULL ? &at_s : NULL, &target, &family, err);
     if (code == HSMART_OK)
         code = own->at != NULL ? show(own, family, at_s, err) : publish(own, family, err);
     hsmart_family_free(family);

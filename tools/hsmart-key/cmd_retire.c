@@ -123,7 +123,7 @@ run_retire(const struct cli_call *call, const void *options, hsmart_err *err)
     const struct retire_options *own = options;
     struct target target = {0};
     hsmart_family *family = NULL;
-    enum hsmart_code code = family_open(&own->common, &own->words, 0, &target, &family, err);
+    enum hsmart_code code = family_open(&own->common, &own->words, NULL, &target, &family, err);
 
     (void)call;
     if (code == HSMART_OK)
@@ -142,7 +142,7 @@ run_revoke(const struct cli_call *call, const void *options, hsmart_err *err)
     struct target target = {0};
     hsmart_family *family = NULL;
     const hsmart_family_key *key = NULL;
-    enum hsmart_code code = family_open(&own->common, &own->words, 0, &target, &family, err);
+    enum hsmart_code code = family_open(&own->common, &own->words, NULL, &target, &family, err);
 
     if (code == HSMART_OK)
         code = family_find(family, call->operands[0], &key, err);

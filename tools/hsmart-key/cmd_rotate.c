@@ -155,7 +155,7 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
 
     (void)call;
     if (code == HSMART_OK)
-        code = family_open(&own->common, &own->words, 0, &target, &family, err);
+        code = family_open(&own->common, &own->words, NULL, &target, &family, err);
     if (code == HSMART_OK)
         code = check_none_staged(family, err);
     if (code == HSMART_OK)

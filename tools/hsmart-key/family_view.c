@@ -49,8 +49,8 @@ choose(const struct family_words *words, struct target *target, hsmart_err *err)
 }
 
 enum hsmart_code
-family_open(const struct cli_common *common, const struct family_words *words, int64_t at_s, struct target *target,
-            hsmart_family **out_family, hsmart_err *err)
+family_open(const struct cli_common *common, const struct family_words *words, const int64_t *at_s,
+            struct target *target, hsmart_family **out_family, hsmart_err *err)
 {
     enum hsmart_code code = target_check_text("family", words->family, err);
 
@@ -70,7 +70,7 @@ family_reread(struct target *target, hsmart_family **family, hsmart_err *err)
 {
     hsmart_family_free(*family);
     *family = NULL;
-    return hsmart_family_read(target->opened, &target->family, 0, family, err);
+    return hsmart_family_read(target->opened, &target->family, NULL, family, err);
 }
 
 enum hsmart_code

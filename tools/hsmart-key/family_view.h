@@ -14,20 +14,34 @@ struct family_words {
     const char *family, *lifecycle_file;
 };
 /* A verb's rows for it, in its own table. */
-#define FAMILY_OPTIONS(type)                                                                                          \
-    {"family", 0, "LABEL", CLI_TEXT, offsetof(type, words) + offsetof(struct family_words, family),                   \
-     "the keys LABEL, LABEL-YYYYMMDD and LABEL-YYYYMMDD-N", 0, 0},                                                    \
-        {"key", 0, "NAME", CLI_TEXT, offsetof(struct cli_common, key),                                                \
-         "a key of the configuration file that is a family, instead of --family", 0, 0},                              \
+#define FAMILY_OPTIONS(type)                                                                                           \
+    {"family",                                                                                                         \
+     0,                                                                                                                \
+     "LABEL",                                                                                                          \
+     CLI_TEXT,                                                                                                         \
+     offsetof(type, words) + offsetof(struct family_words, family),                                                    \
+     "the keys LABEL, LABEL-YYYYMMDD and LABEL-YYYYMMDD-N",                                                            \
+     0,                                                                                                                \
+     0},                                                                                                               \
+        {"key",                                                                                                        \
+         0,                                                                                                            \
+         "NAME",                                                                                                       \
+         CLI_TEXT,                                                                                                     \
+         offsetof(struct cli_common, key),                                                                             \
+         "a key of the configuration file that is a family, instead of --family",                                      \
+         0,                                                                                                            \
+         0},                                                                                                           \
     {                                                                                                                  \
-        "lifecycle-file", 0, "FILE", CLI_TEXT, offsetof(type, words) + offsetof(struct family_words, lifecycle_file), \
-            "where dates are kept that the token does not take, and what was seen of the publication; default: beside " \
-            "the PIN guard's state", 0, 0                                                                              \
+        "lifecycle-file", 0, "FILE", CLI_TEXT, offsetof(type, words) + offsetof(struct family_words, lifecycle_file),  \
+            "where dates are kept that the token does not take, and what was seen of the publication; default: "       \
+            "beside "                                                                                                  \
+            "the PIN guard's state",                                                                                   \
+            0, 0                                                                                                       \
     }
 
-/* Resolves the target, opens the token and reads the family as it is at `at_s` (0: now). */
+/* Resolves the target, opens the token and reads the family as it is at `*at_s` (NULL: now). */
 HSMART_MUST_CHECK enum hsmart_code family_open(const struct cli_common *common, const struct family_words *words,
-                                               int64_t at_s, struct target *target, hsmart_family **out_family,
+                                               const int64_t *at_s, struct target *target, hsmart_family **out_family,
                                                hsmart_err *err);
 /* Reads it again after a change. */
 HSMART_MUST_CHECK enum hsmart_code family_reread(struct target *target, hsmart_family **family, hsmart_err *err);
