@@ -1,10 +1,12 @@
 /* The same requests by the library, parsed as it parses them: a kept connection, no cache of access tokens.
  *
- *   bench_request_hsmart URL CA-DIRECTORY CLIENT-ID SECRET-FILE serve      as bench_request */
+ *   bench_request_hsmart URL CA-DIRECTORY CLIENT-ID SECRET-FILE serve|count N      as bench_request */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
+#include "oauth_error.h"
 #include "token_request.h"
 #include "token_response.h"
 
@@ -28,6 +30,11 @@ ask(const struct hs_token_request *request, const struct hs_link *link, hsmart_e
     struct hs_access_token access_token = {0};
     enum hsmart_code code = hs_token_request_send(request, link, &response, err);
 
+    if (code == HSMART_OK && response.status != 200) {
+        struct hs_oauth_error refusal;
+        hs_oauth_error_read(&response, request->auth->method, &refusal);
+        code = hs_oauth_error_tell(&refusal, "the client", &link->log, err);
+    }
     if (code == HSMART_OK)
         code = hs_token_response_parse(&response, request->scope, &link->log, &access_token, err);
     hs_access_token_clear(&access_token);
@@ -53,7 +60,7 @@ main(int argc, char **argv)
     unsigned threads;
     unsigned long milliseconds;
 
-    if (argc != 6)
+    if (argc < 6)
         return 2;
     const struct hs_http_options options = {.ca_directory = argv[2]};
     enum hsmart_code code = hs_http_new(&options, &http, &err);
@@ -63,10 +70,13 @@ main(int argc, char **argv)
     const struct hs_token_request request = {.token_endpoint = argv[1], .scope = "system/Patient.rs", .auth = &auth};
     if (code == HSMART_OK)
         code = ask(&request, &link, &err);
-    if (code == HSMART_OK)
+    for (long n = argc == 7 ? strtol(argv[6], NULL, 10) : 0; code == HSMART_OK && n > 0; n--)
+        code = ask(&request, &link, &err);
+    bool serves = strcmp(argv[5], "serve") == 0;
+    if (code == HSMART_OK && serves)
         (void)puts("ready");
     (void)fflush(stdout);
-    while (code == HSMART_OK && fgets(line, sizeof line, stdin) != NULL &&
+    while (serves && code == HSMART_OK && fgets(line, sizeof line, stdin) != NULL &&
            sscanf(line, "%u %lu", &threads, &milliseconds) == 2) {
         uint64_t began_ns = now_ns(), count = 0;
         for (; code == HSMART_OK && now_ns() < began_ns + milliseconds * 1000000U; count++)

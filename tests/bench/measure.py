@@ -4,6 +4,7 @@ Everything that is compared is interleaved: within a round each candidate has it
 ratio is taken inside the round. The table shows the median of the rounds and, in brackets, the least and the greatest.
 """
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 import plot
 
@@ -26,6 +28,16 @@ PYTHON = "/usr/bin/python3"
 
 class Skip(Exception):
     """A candidate that cannot run here, with the reason."""
+
+
+class Ended(Exception):
+    """A candidate that ran and ended before its time, with its name and last words."""
+
+
+def last_line(words):
+    if isinstance(words, bytes):
+        words = words.decode(errors="replace")
+    return ((words or "").strip().splitlines() or ["no word why"])[-1][:160]
 
 
 def say(words):
@@ -109,43 +121,64 @@ def three(values, digits=3):
 class Served:
     """A resident signer that signs when it is its turn."""
 
-    def __init__(self, command, environment):
+    def __init__(self, name, command, environment):
+        self.name, self.words = name, tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if line.strip() != "ready":
-            raise Skip((self.process.stderr.read().strip().splitlines() or ["does not start"])[-1][:120])
+                                        stderr=self.words, text=True)
+        if self.process.stdout.readline().strip() != "ready":
+            raise Skip(f"does not start: {self.last_words()}")
+
+    def last_words(self):
+        self.words.seek(0)
+        return last_line(self.words.read())
 
     def rate(self, threads, milliseconds):
-        self.process.stdin.write(f"{threads} {milliseconds}\n")
-        self.process.stdin.flush()
-        count, nanoseconds = map(int, self.process.stdout.readline().split())
+        try:
+            self.process.stdin.write(f"{threads} {milliseconds}\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline().split()
+        except BrokenPipeError:
+            answer = []
+        if len(answer) != 2:
+            status = self.process.wait(timeout=30)
+            raise Ended(f"{self.name} ended with status {status}: {self.last_words()}")
+        count, nanoseconds = map(int, answer)
         return count / (nanoseconds / 1e9)
 
     def close(self):
-        self.process.stdin.close()
-        self.process.wait(timeout=30)
-        self.process.stdout.close()
-        self.process.stderr.close()
-
-
-def start_all(candidates, environment):
-    """Starts each candidate; (name, Served) of those that run, and the reasons of those that do not."""
-    served, missing = [], []
-    for name, command, extra in candidates:
+        """Ends it; one that has ended, or does not want to, is none of our concern any more."""
         try:
-            served.append((name, Served(command, dict(environment, **extra))))
-        except (Skip, OSError) as reason:
-            missing.append((name, str(reason)))
-            say(f"    {name}: left out: {reason}")
-    return served, missing
+            self.process.stdin.close()
+            self.process.wait(timeout=30)
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.words.close()
+
+
+@contextlib.contextmanager
+def start_all(candidates, environment):
+    """Starts each candidate; the Served of those that run, and the (name, reason) of those that do not."""
+    served, missing = [], []
+    try:
+        for name, command, extra in candidates:
+            try:
+                served.append(Served(name, command, dict(environment, **extra)))
+            except (Skip, OSError) as reason:
+                missing.append((name, str(reason)))
+                say(f"    {name}: left out: {reason}")
+        yield served, missing
+    finally:
+        for process in served:
+            process.close()
 
 
 def take_turns(served, ratios, rounds, threads, milliseconds):
     for turn in range(rounds):
         order = served[turn % len(served):] + served[:turn % len(served)]
-        for name, process in order:
-            ratios.add(name, process.rate(threads, milliseconds))
+        for process in order:
+            ratios.add(process.name, process.rate(threads, milliseconds))
 
 
 def cold(command, environment, build):
@@ -197,7 +230,8 @@ class Report:
     """docs/performance.md in the making, with one plot per question."""
 
     def __init__(self, directory):
-        self.directory, self.parts = directory, []
+        self.directory, self.parts, self.failures = directory, [], []
+        os.makedirs(directory, exist_ok=True)
 
     def section(self, slug, title, question, table, notes, bars=None, unit="", limit=None):
         lines = [f"## {title}", "", question, ""]
@@ -214,10 +248,16 @@ class Report:
         self.parts.append((slug, "\n".join(lines).rstrip() + "\n"))
         say("\n".join(lines[2:]) + "\n")
 
+    def failed(self, question, reason):
+        self.failures.append((question, reason))
+        say(f"  {question}: {reason}")
+
     def write(self, head):
         path = os.path.join(self.directory, "performance.md")
+        lines = [f"**{question} was not measured, or not to its end: {reason}**\n" for question, reason in self.failures]
         with open(path, "w", encoding="utf-8") as out:
-            out.write(head + "\n" + "\n".join(part for _, part in self.parts))
+            out.write("\n".join([head, *lines, *(part for _, part in self.parts)]))
+        return path
 
 
 def version_of(command, pattern=r"(\d[\w.+:~-]*)"):
@@ -295,11 +335,10 @@ def ask_signing(token, report, arguments):
                       ("libp11", token.peer("bench_libp11", label, alg, "serve"), {}),
                       ("OpenSSL, key in memory", token.peer("bench_software", label, alg, "serve"), {}),
                       *peers_of(token, label, alg, "serve")]
-        served, missing = start_all(candidates, token.environment)
         ratios = Ratios("bare loop")
-        take_turns(served, ratios, rounds, 1, milliseconds)
-        for name, process in served:
-            process.close()
+        with start_all(candidates, token.environment) as (served, missing):
+            take_turns(served, ratios, rounds, 1, milliseconds)
+        for name in ratios.values:
             values = ratios.ratios(name, invert=True)
             table.append((label, name, f"{ratios.median(name):.0f}", three(values)))
             if label != "rsa-2048":
@@ -331,27 +370,26 @@ def count_warm(token, label, alg, notes):
 
 def ask_threads(token, report, arguments):
     rounds, milliseconds = (3, 200) if arguments.quick else (7, 300)
-    table = [("key", "candidate", *(f"{n} threads" for n in (1, 2, 4, 8)))]
+    table = [("key", "candidate", *("1 thread" if n == 1 else f"{n} threads" for n in (1, 2, 4, 8)))]
     bars = []
     for label, alg, _ in KEYS:
         say(f"  {label}, threads")
-        served, _ = start_all([("bare loop", token.peer("bench_raw", label, alg, "serve"), {}),
-                               ("hsmart, unverified", token.peer("bench_hsmart", label, alg, "serve"),
-                                {"HSMART_BENCH_UNVERIFIED": "1"}),
-                               ("hsmart", token.peer("bench_hsmart", label, alg, "serve"), {}),
-                               ("libp11", token.peer("bench_libp11", label, alg, "serve"), {})], token.environment)
+        candidates = [("bare loop", token.peer("bench_raw", label, alg, "serve"), {}),
+                      ("hsmart, unverified", token.peer("bench_hsmart", label, alg, "serve"),
+                       {"HSMART_BENCH_UNVERIFIED": "1"}),
+                      ("hsmart", token.peer("bench_hsmart", label, alg, "serve"), {}),
+                      ("libp11", token.peer("bench_libp11", label, alg, "serve"), {})]
         cells = {}
-        for threads in (1, 2, 4, 8):
-            ratios = Ratios("bare loop")
-            take_turns(served, ratios, rounds, threads, milliseconds)
-            for name, _ in served:
-                values = ratios.ratios(name)
-                cells.setdefault(name, []).append(f"{ratios.median(name):.0f}/s" if name == "bare loop" else three(values, 2))
-                if name != "bare loop" and threads == 4:
-                    bars.append((f"{label}: {name}", values))
-        for name, process in served:
-            process.close()
-            table.append((label, name, *cells[name]))
+        with start_all(candidates, token.environment) as (served, _):
+            for threads in (1, 2, 4, 8):
+                ratios = Ratios("bare loop")
+                take_turns(served, ratios, rounds, threads, milliseconds)
+                for name in ratios.values:
+                    values = ratios.ratios(name)
+                    cells.setdefault(name, []).append(f"{ratios.median(name):.0f}/s" if name == "bare loop" else three(values, 2))
+                    if name != "bare loop" and threads == 4:
+                        bars.append((f"{label}: {name}", values))
+        table += [(label, name, *values) for name, values in cells.items()]
     report.section("threads", "Threads",
                    "Rate over the bare loop's with as many threads (more is better); each thread has a session of its own.", table,
                    ["More threads than cores only add scheduling. The verification before release is work for the same cores here; with a "
@@ -470,19 +508,18 @@ def ask_slow_token(token, report, arguments):
                        HSMART_BENCH_UNVERIFIED="1")
     module = fault_module(token)
     table, bars = [("sessions", "bare loop/s", "hsmart/s", "hsmart / (sessions / 5 ms)", "hsmart / bare loop")], []
-    served, missing = start_all([("bare loop", token.peer("bench_raw", "p-384", "ES384", "serve", module), {}),
-                                 ("hsmart", token.peer("bench_hsmart", "p-384", "ES384", "serve", module), {})], environment)
-    if missing:
-        raise Skip(missing[0][1])
-    for sessions in (1, 2, 4, 8, 16, 32, 64):
-        ratios = Ratios("bare loop")
-        take_turns(served, ratios, rounds, sessions, milliseconds)
-        ideal = [rate / (sessions / 0.005) for rate in ratios.values["hsmart"]]
-        bars.append((f"{sessions} sessions", ideal))
-        table.append((str(sessions), f"{ratios.median('bare loop'):.0f}", f"{ratios.median('hsmart'):.0f}", three(ideal, 2),
-                      three(ratios.ratios("hsmart"), 2)))
-    for _, process in served:
-        process.close()
+    candidates = [("bare loop", token.peer("bench_raw", "p-384", "ES384", "serve", module), {}),
+                  ("hsmart", token.peer("bench_hsmart", "p-384", "ES384", "serve", module), {})]
+    with start_all(candidates, environment) as (served, missing):
+        if missing:
+            raise Skip(missing[0][1])
+        for sessions in (1, 2, 4, 8, 16, 32, 64):
+            ratios = Ratios("bare loop")
+            take_turns(served, ratios, rounds, sessions, milliseconds)
+            ideal = [rate / (sessions / 0.005) for rate in ratios.values["hsmart"]]
+            bars.append((f"{sessions} sessions" if sessions > 1 else "1 session", ideal))
+            table.append((str(sessions), f"{ratios.median('bare loop'):.0f}", f"{ratios.median('hsmart'):.0f}", three(ideal, 2),
+                          three(ratios.ratios("hsmart"), 2)))
     report.section("slow-token", "A slow token",
                    "Each C_Sign takes 5 ms of waiting and no work, as on a network HSM seen from its client; as many threads as sessions. "
                    "More is better.", table, ["Nothing is verified here: with constant answers there is nothing to verify."], bars,
@@ -523,8 +560,8 @@ def measure_one_shots(token, report, arguments):
 class Sandbox:
     """hsmart-sandbox over TLS, with one client that has a secret and one that has the token's P-384 key."""
 
-    def __init__(self, token):
-        self.token, self.directory = token, f"{token.directory}/sandbox"
+    def __init__(self, token, token_life_s=300):
+        self.token, self.directory = token, f"{token.directory}/sandbox-{token_life_s}"
         os.mkdir(self.directory, 0o700)
         self.secret_file = f"{self.directory}/secret"
         with open(os.open(self.secret_file, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as out:
@@ -536,8 +573,8 @@ class Sandbox:
                        {"client_id": "asymmetric", "jwks": json.load(open(f"{self.directory}/jwks.json", encoding="utf-8"))}], out)
         ready = f"{self.directory}/ready.json"
         self.process = subprocess.Popen(
-            [f"{token.build}/bin/hsmart-sandbox", "-q", "--ready-file", ready, "--lifetime", "300", "--clients",
-             clients], env=token.environment, stdout=subprocess.DEVNULL)
+            [f"{token.build}/bin/hsmart-sandbox", "-q", "--ready-file", ready, "--lifetime", "300", "--token-life",
+             str(token_life_s), "--clients", clients], env=token.environment, stdout=subprocess.DEVNULL)
         for _ in range(200):
             if os.path.exists(ready):
                 break
@@ -552,6 +589,23 @@ class Sandbox:
     def close(self):
         self.process.terminate()
         self.process.wait(timeout=20)
+
+
+def on_a_kept_connection(token, rounds):
+    # The sandbox remembers 20,000 live access tokens and is full then (503): they live for a second here.
+    sandbox = Sandbox(token, token_life_s=1)
+    try:
+        words = [sandbox.ready["token_endpoint"], sandbox.ca_directory, "secret", sandbox.secret_file, "serve"]
+        ratios = Ratios("bare libcurl program")
+        with start_all([("bare libcurl program", [f"{token.build}/bench/bench_request", *words], {}),
+                        ("hsmart", [f"{token.build}/bench/bench_request_hsmart", *words], {})], token.environment) as (served, missing):
+            if missing:
+                return f"On a kept connection nothing was measured: {missing[0][0]}: {missing[0][1]}"
+            take_turns(served, ratios, rounds, 1, 300)
+    finally:
+        sandbox.close()
+    return (f"On a kept connection: {three(ratios.ratios('hsmart', invert=True), 2)} of the bare libcurl program's time a request "
+            f"({ratios.median('bare libcurl program'):.0f} requests/s there), secret read and answer parsed for each")
 
 
 def ask_request(token, report, arguments):
@@ -577,16 +631,7 @@ def ask_request(token, report, arguments):
             table.append((name, f"{walls.median(name):.1f}", three(values, 2), f"{memory.median(name):.1f}"))
             bars.append((name, values))
         notes = [f"{name} was left out: {reason}" for name, reason in missing]
-        served, missing = start_all([("bare", [*bare, "serve"], {}),
-                                     ("hsmart", [f"{token.build}/bench/bench_request_hsmart", *bare[1:], "serve"], {})],
-                                    token.environment)
-        if not missing:
-            ratios = Ratios("bare")
-            take_turns(served, ratios, rounds, 1, 300)
-            notes.append(f"On a kept connection: {three(ratios.ratios('hsmart', invert=True), 2)} of the bare libcurl program's time a request "
-                         f"({ratios.median('bare'):.0f} requests/s there), secret read and answer parsed for each")
-        for _, process in served:
-            process.close()
+        notes.append(on_a_kept_connection(token, rounds))
         report.section("request", "A cold access token request over TLS",
                        "One process, one request to a local server over TLS 1.3; the CA certificate comes out of a hashed directory (curl is given "
                        "the one file).", table, notes, bars, "wall time / bare libcurl program", 1.0)
@@ -598,17 +643,40 @@ QUESTIONS = {"signing": ask_signing, "cold": ask_cold, "floor": ask_floor, "keys
              "request": ask_request, "one-shots": ask_one_shots}
 
 
+def ask(name, token, report, arguments):
+    """One question. Whatever goes wrong in it stays its own: the others' results are worth having."""
+    try:
+        QUESTIONS[name](token, report, arguments)
+    except Skip as reason:
+        report.failed(name, f"left out: {reason}")
+    except Ended as reason:
+        report.failed(name, str(reason))
+    except subprocess.CalledProcessError as reason:
+        report.failed(name, f"{os.path.basename(reason.cmd[0])} ended with status {reason.returncode}: {last_line(reason.stderr)}")
+    except Exception as reason:  # pylint: disable=broad-except
+        traceback.print_exc()
+        report.failed(name, f"{type(reason).__name__}: {reason}")
+
+
+def where_to_write(arguments):
+    """The page in docs/ is one whole, careful run; any other run has a place of its own unless it is told one."""
+    if arguments.docs:
+        return arguments.docs
+    return f"{arguments.build}/bench/docs" if arguments.quick or arguments.question else f"{ROOT}/docs"
+
+
 def main():
     parser = argparse.ArgumentParser(description="Measures and writes docs/performance.md.")
     parser.add_argument("--build", required=True)
     parser.add_argument("--quick", action="store_true", help="few rounds: to try the benchmarks themselves")
-    parser.add_argument("--docs", default=f"{ROOT}/docs", help="where the page and its plots are written")
+    parser.add_argument("--docs", help="where the page and its plots are written; default: docs/ for a whole run, else "
+                                       "bench/docs/ of the build")
     parser.add_argument("question", nargs="*", choices=[*QUESTIONS, []])
     arguments = parser.parse_args()
     arguments.build = os.path.abspath(arguments.build)
     asked = arguments.question or list(QUESTIONS)
     began = time.monotonic()
-    report = Report(arguments.docs)
+    report = Report(where_to_write(arguments))
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         token = Token(directory, arguments.build)
         for label, alg, bits in KEYS:
@@ -617,12 +685,10 @@ def main():
             compile_java(token)
         for name in asked:
             say(f"== {name}")
-            try:
-                QUESTIONS[name](token, report, arguments)
-            except Skip as reason:
-                say(f"  left out: {reason}")
-    report.write(head_of(arguments, time.monotonic() - began))
+            ask(name, token, report, arguments)
+    say(f"written: {report.write(head_of(arguments, time.monotonic() - began))}")
+    return 1 if report.failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
