@@ -67,6 +67,7 @@ if(HSMART_SANITIZE)
   endif()
 endif()
 if(HSMART_COVERAGE)
+  add_compile_definitions(HSMART_COVERAGE)
   add_compile_options(--coverage -fprofile-update=atomic) # counters of threads would lose counts, and wrap
   add_link_options(--coverage)
 endif()

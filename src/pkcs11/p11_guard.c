@@ -227,8 +227,7 @@ parse_hex_field(const char *text, const char *name, uint8_t *out, size_t len)
     if (at == NULL || sscanf(at + strlen(name), " %127[0-9a-f]", value) != 1 || strlen(value) != 2 * len)
         return false;
     for (size_t i = 0; i < len; i++)
-        if (sscanf(value + 2 * i, "%2hhx", &out[i]) != 1)
-            return false;
+        out[i] = (uint8_t)(hs_text_hex_digit(value[2 * i]) << 4 | hs_text_hex_digit(value[2 * i + 1]));
     return true;
 }
 

@@ -184,8 +184,6 @@ load(struct hs_p11_module *module, hsmart_err *err)
     module->handle = dlopen(module->path, RTLD_NOW | RTLD_LOCAL);
     if (module->handle == NULL) {
         const char *why = dlerror();
-        if (why == NULL)
-            why = "the loader does not say why";
         size_t path_len = strlen(module->path);
         if (strncmp(why, module->path, path_len) == 0 && strncmp(why + path_len, ": ", 2) == 0)
             why += path_len + 2; /* the loader names it, too */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -47,6 +48,19 @@ rows_run(const char *group, struct rows *rows)
     for (size_t row_index = 0; row_index < HS_ARRAY_LEN(table); row_index++)                                           \
     rows_add(rows, #function, function, &(table)[row_index])
 #define ADD_TEST(rows, function) rows_add(rows, #function, function, NULL)
+
+/* Ends the child of a fork, and nothing of its parent's; what it reached is counted where that is measured. */
+#ifdef HSMART_COVERAGE
+void __gcov_dump(void);
+#endif
+static inline void __attribute__((noreturn))
+end_child(int status)
+{
+#ifdef HSMART_COVERAGE
+    __gcov_dump();
+#endif
+    _exit(status);
+}
 
 static inline struct hs_span
 span(const char *text)

@@ -251,7 +251,7 @@ a_program_that_stopped_its_token_may_end(void **state)
         int status = 0;
         pid_t child = fork();
         if (child == 0)
-            _exit(serve_and_end());
+            end_child(serve_and_end());
         assert_int_equal(waitpid(child, &status, 0), child);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
             fail_msg("round %u: status 0x%x", i, (unsigned)status);

@@ -939,7 +939,7 @@ static enum hsmart_code after_fork(enum hsmart_code (*run)(hsmart_err *err))
         enum hsmart_code code = run(&err);
         if (code != HSMART_OK && code != HSMART_FORKED)
             fprintf(stderr, "%s: %s\n", hsmart_code_name(code), err.text);
-        _exit((int)code);
+        end_child((int)code);
     }
     assert_true(child > 0);
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -1060,7 +1060,7 @@ a_module_that_crashes(void **state)
     pid_t child = fork();
     if (child == 0) {
         (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-        _exit(fault_token_open(&fault, &err) == HSMART_OK ? (int)fault_token_try(&fault, &err) : 1);
+        end_child(fault_token_open(&fault, &err) == HSMART_OK ? (int)fault_token_try(&fault, &err) : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
@@ -1094,7 +1094,7 @@ a_process_killed_at_any_moment_leaves_no_wrong_word(void **state)
             fault_rules("C_Login * rv=0");
             while (hsmart_token_open(&fault.options, &fault.token, &err) == HSMART_OK)
                 fault_token_close(&fault);
-            _exit(1);
+            end_child(1);
         }
         hs_clock_sleep_ms(1 + i % 20);
         assert_int_equal(kill(child, SIGKILL), 0);

@@ -54,8 +54,7 @@ endforeach()
 hs_fault_program(hostile)
 hs_script_test(token hostile COMMAND test_hostile)
 hs_fault_program(token_no_memory)
-target_sources(test_token_no_memory PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/support/failing_malloc.c)
-target_link_options(test_token_no_memory PRIVATE LINKER:--wrap=malloc,--wrap=calloc,--wrap=strdup)
+hs_failing_malloc(token_no_memory)
 hs_script_test(token no-memory COMMAND test_token_no_memory)
 
 # Many threads; under ThreadSanitizer, too.

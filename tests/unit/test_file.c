@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "failing_fsync.h"
+#include "failing_calls.h"
 #include "file.h"
 #include "file_lock.h"
 
@@ -259,9 +259,9 @@ a_directory_that_cannot_be_synced(void **state)
     const struct unsynced *row = *state;
     hsmart_err err = {0};
 
-    hs_test_directory_fsync_errno = row->fsync_errno;
+    hs_test_fail_call(TEST_FSYNC_DIRECTORY, row->fsync_errno, 0);
     enum hsmart_code code = hs_file_write_atomic(path_of("f"), span("new"), 0644, &err);
-    hs_test_directory_fsync_errno = 0;
+    assert_true(hs_test_end_failing_calls());
     assert_int_equal(code, row->code);
     if (code != HSMART_OK)
         assert_non_null(strstr(err.text, "cannot sync the directory \"/tmp/hsmart-test-file."));

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "failing_fsync.h"
+#include "failing_calls.h"
 #include "file.h"
 #include "p11_guard.h"
 
@@ -292,25 +292,147 @@ tokens_do_not_share_a_guard(void **state)
     hs_guard_end(&guard);
 }
 
+#define SALT "salt 00112233445566778899aabbccddeeff\n"
+#define DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
+#define TRIED "tried " DIGEST
+static struct damage {
+    const char *name, *contents;
+    enum hsmart_code code;
+} damages[] = {
+    {"sound", "hsmart-pin-guard 1\nstate open\ntime 1\n", HSMART_OK},
+    {"sound, with a PIN that was tried", "hsmart-pin-guard 1\nstate open\n" SALT TRIED, HSMART_OK},
+    {"empty", "", HSMART_PIN_GUARDED},
+    {"cut in its state", "hsmart-pin-guard 1\nstate op", HSMART_PIN_GUARDED},
+    {"cut before its state", "hsmart-pin-guard 1\nstate ", HSMART_PIN_GUARDED},
+    {"without a state", "hsmart-pin-guard 1\ntime 1\n", HSMART_PIN_GUARDED},
+    {"of another format", "hsmart-pin-guard 2\nstate open\n", HSMART_PIN_GUARDED},
+    {"of another program", "pin\nstate open\n", HSMART_PIN_GUARDED},
+    {"a PIN that was tried, without the salt", "hsmart-pin-guard 1\nstate open\n" TRIED, HSMART_PIN_GUARDED},
+    {"a PIN that was tried, with half a salt", "hsmart-pin-guard 1\nstate open\nsalt 0011\n" TRIED, HSMART_PIN_GUARDED},
+    {"half a PIN that was tried", "hsmart-pin-guard 1\nstate open\n" SALT "tried 0011\n", HSMART_PIN_GUARDED},
+    {"a PIN that was tried, not in hex", "hsmart-pin-guard 1\nstate open\n" SALT "tried xyz\n", HSMART_PIN_GUARDED},
+    {"more PINs than are kept",
+     "hsmart-pin-guard 1\nstate open\n" SALT TRIED TRIED TRIED TRIED TRIED TRIED TRIED TRIED TRIED, HSMART_PIN_GUARDED},
+};
+
 static void
 a_damaged_state_closes_the_guard(void **state)
 {
+    const struct damage *row = *state;
     enum hs_guard_state found;
     struct hs_buf path = {0};
     struct hs_guard guard = {0};
     hsmart_err err = {0};
 
-    (void)state;
     try_pin("1111", ACCEPTED);
     assert_int_equal(hs_guard_look(directory, IDENTITY, &found, &path, NULL), HSMART_OK);
-    assert_int_equal(hs_file_write_atomic(hs_buf_text(&path), hs_span_str("hsmart-pin-guard 1\nstate op"), 0600, NULL),
-                     HSMART_OK);
-    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &guard, &err), HSMART_PIN_GUARDED);
-    assert_non_null(strstr(err.text, "damaged"));
-    assert_int_equal(hs_guard_reopen(directory, IDENTITY, NULL), HSMART_OK);
-    assert_int_equal(hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &guard, &err), HSMART_OK);
+    assert_int_equal(hs_file_write_atomic(hs_buf_text(&path), span(row->contents), 0600, NULL), HSMART_OK);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, span("1111"), SOON, &guard, &err), row->code);
+    if (row->code != HSMART_OK) {
+        assert_non_null(strstr(err.text, "damaged"));
+        assert_non_null(strstr(err.hint, "unlock-guard"));
+        assert_int_equal(hs_guard_look(directory, IDENTITY, &found, &path, NULL), HSMART_PIN_GUARDED);
+        assert_int_equal(hs_guard_reopen(directory, IDENTITY, NULL), HSMART_OK);
+        assert_int_equal(hs_guard_begin(directory, IDENTITY, span("1111"), SOON, &guard, &err), HSMART_OK);
+    }
     hs_guard_end(&guard);
     hs_buf_clear(&path);
+}
+
+/* What stands where the guard's directory or one of its files should be, as a shell makes it in `directory`. */
+static struct place {
+    const char *name, *commands;
+    enum hsmart_code code;
+    const char *says;
+} places[] = {
+    {"nothing", "true", HSMART_OK, NULL},
+    {"a directory of one's own", "mkdir -m 700 guard", HSMART_OK, NULL},
+    {"a directory that others may read", "mkdir -m 755 guard", HSMART_OK, NULL},
+    {"a link to a directory of one's own", "mkdir -m 700 other; ln -s other guard", HSMART_OK, NULL},
+    {"a directory that the group may write", "mkdir -m 770 guard", HSMART_PIN_GUARDED, "only its owner can write"},
+    {"a directory that all may write", "mkdir -m 707 guard", HSMART_PIN_GUARDED, "only its owner can write"},
+    {"a file", "touch guard; chmod 600 guard", HSMART_PIN_GUARDED, "only its owner can write"},
+    {"a link that leads nowhere", "ln -s nowhere guard", HSMART_PIN_GUARDED, "cannot make"},
+    {"a directory in the lock's place", "mkdir -m 700 guard; mkdir guard/$STATE.lock", HSMART_PIN_GUARDED,
+     "Is a directory"},
+    {"a link in the lock's place", "mkdir -m 700 guard; touch x; ln -s ../x guard/$STATE.lock", HSMART_PIN_GUARDED,
+     "cannot open"},
+    {"a directory in the state's place", "mkdir -m 700 guard; mkdir guard/$STATE", HSMART_PIN_GUARDED,
+     "state cannot be read"},
+};
+
+static void
+only_a_place_of_ones_own_will_do(void **state)
+{
+    const struct place *row = *state;
+    enum hs_guard_state found;
+    struct hs_buf path = {0};
+    struct hs_guard guard = {.lock_fd = -1};
+    hsmart_err err = {0};
+    char own[96], command[512];
+
+    (void)snprintf(own, sizeof own, "%s/guard", directory);
+    assert_int_equal(hs_guard_look(own, IDENTITY, &found, &path, NULL), HSMART_OK);
+    (void)snprintf(command, sizeof command, "cd %s && STATE=%s && umask 0 && { %s; }", directory,
+                   strrchr(hs_buf_text(&path), '/') + 1, row->commands);
+    assert_int_equal(system(command), 0);
+    enum hsmart_code code = hs_guard_begin(own, IDENTITY, span("1111"), SOON, &guard, &err);
+    hs_guard_end(&guard);
+    hs_buf_clear(&path);
+    assert_int_equal(code, row->code);
+    if (row->says != NULL && strstr(err.text, row->says) == NULL)
+        fail_msg("%s", err.text);
+}
+
+/* Variables by which the directory is chosen. */
+static struct choice {
+    const char *name, *given, *state_directory, *xdg, *home, *directory;
+} choices[] = {
+    {"the one that is given", "/given", "/a", "/b", "/c", "/given"},
+    {"systemd's", NULL, "/var/lib/x", "/b", "/c", "/var/lib/x"},
+    {"the first of systemd's", NULL, "/var/lib/x:/var/lib/y", "/b", "/c", "/var/lib/x"},
+    {"not a relative one", NULL, "x", "y", "/c", "/c/.local/state/hsmart"},
+    {"the user's by name", NULL, NULL, "/b", "/c", "/b/hsmart"},
+    {"the user's home", NULL, NULL, NULL, "/c", "/c/.local/state/hsmart"},
+    {"root's, without a home", NULL, NULL, NULL, NULL, "/var/lib/hsmart"},
+    {"root's, with a home that is none", NULL, NULL, NULL, "c", "/var/lib/hsmart"},
+};
+
+static void
+set_or_unset(const char *name, const char *value)
+{
+    assert_int_equal(value != NULL ? setenv(name, value, 1) : unsetenv(name), 0);
+}
+
+/* In a child: the environment is everybody's, and so is who one is. */
+static void
+the_directory_is_chosen_by(void **state)
+{
+    const struct choice *row = *state;
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct hs_buf path = {0};
+        hsmart_err err = {0};
+        set_or_unset("STATE_DIRECTORY", row->state_directory);
+        set_or_unset("XDG_STATE_HOME", row->xdg);
+        set_or_unset("HOME", row->home);
+        enum hsmart_code code = hs_guard_directory(row->given, &path, &err);
+        bool is_roots = strcmp(row->directory, "/var/lib/hsmart") == 0;
+        bool as_told = code == HSMART_OK && strcmp(hs_buf_text(&path), row->directory) == 0;
+        if (is_roots && geteuid() == 0) {
+            (void)seteuid(65534); /* anybody */
+            as_told = as_told && hs_guard_directory(NULL, &path, &err) == HSMART_PIN_GUARDED;
+            (void)seteuid(0); /* whose the files of the coverage are */
+        }
+        if (is_roots && !as_told)
+            as_told = strstr(err.text, "HOME is not set") != NULL;
+        hs_buf_clear(&path);
+        end_child(as_told ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static void
@@ -348,12 +470,11 @@ a_try_whose_record_may_not_last_is_not_made(void **state)
 
     (void)snprintf(own, sizeof own, "%s/new/guard", directory);
     (void)snprintf(told, sizeof told, "cannot sync the directory \"%s%s\"", directory, row->directory);
-    hs_test_directory_fsync_errno = row->fsync_errno;
-    hs_test_directory_fsyncs_left = row->synced_before;
+    hs_test_fail_call(TEST_FSYNC_DIRECTORY, row->fsync_errno, row->synced_before);
     enum hsmart_code code = hs_guard_begin(own, IDENTITY, hs_span_str("1111"), SOON, &guard, &err);
     if (code == HSMART_OK)
         code = hs_guard_mark_pending(&guard, &err);
-    hs_test_directory_fsync_errno = 0;
+    assert_true(hs_test_end_failing_calls());
     hs_guard_end(&guard);
     assert_int_equal(code, row->code);
     if (code != HSMART_OK) {
@@ -375,7 +496,7 @@ a_second_process_waits_and_then_sees_the_end(void **state)
     if (child == 0) {
         struct hs_guard own = {0};
         (void)close(guard.lock_fd); /* the child's copy must not keep the lock */
-        _exit((int)hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &own, NULL));
+        end_child((int)hs_guard_begin(directory, IDENTITY, hs_span_str("1111"), SOON, &own, NULL));
     }
     assert_true(child > 0);
     (void)usleep(50000);
@@ -400,7 +521,9 @@ main(void)
     ADD_TEST(&rows, after_a_success_not_even_a_digest_is_kept);
     ADD_TEST(&rows, what_a_killed_process_left_is_removed);
     ADD_TEST(&rows, tokens_do_not_share_a_guard);
-    ADD_TEST(&rows, a_damaged_state_closes_the_guard);
+    ADD_ROWS(&rows, a_damaged_state_closes_the_guard, damages);
+    ADD_ROWS(&rows, only_a_place_of_ones_own_will_do, places);
+    ADD_ROWS(&rows, the_directory_is_chosen_by, choices);
     ADD_TEST(&rows, without_a_place_to_write_there_is_no_login);
     ADD_ROWS(&rows, a_try_whose_record_may_not_last_is_not_made, unsynced);
     ADD_TEST(&rows, a_second_process_waits_and_then_sees_the_end);

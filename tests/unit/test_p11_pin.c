@@ -372,7 +372,7 @@ a_person_is_asked_without_echo(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        _exit(ask_in_child(slave, row->pin));
+        end_child(ask_in_child(slave, row->pin));
     assert_true(see(master, "PIN of token \"prod\": ", shown));
     assert_int_equal(write(master, row->typed, strlen(row->typed)), strlen(row->typed));
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -401,7 +401,7 @@ a_signal_ends_the_question_and_leaves_the_echo(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        _exit(ask_in_child(slave, NULL));
+        end_child(ask_in_child(slave, NULL));
     assert_true(see(master, "PIN of token", shown));
     assert_int_equal(tcgetattr(keep, &settings), 0);
     assert_true((settings.c_lflag & ECHO) == 0);
@@ -427,11 +427,11 @@ without_a_terminal_nobody_is_asked(void **state)
         struct hs_secret secret = {0};
         hsmart_err err = {0};
         if (setsid() < 0 || hs_pin_source_parse("prompt", &source, NULL) != HSMART_OK)
-            _exit(3);
+            end_child(3);
         enum hsmart_code code = hs_pin_source_read(&source, "PIN", &secret, &err);
         bool told = strstr(err.text, "no terminal") != NULL && err.hint[0] != 0;
         hs_pin_source_clear(&source);
-        _exit(code == HSMART_PIN_UNAVAILABLE && told ? 0 : 1);
+        end_child(code == HSMART_PIN_UNAVAILABLE && told ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));

@@ -967,7 +967,7 @@ the_child_of_a_fork_makes_no_request(void **state)
         bool quiet = true;
         for (size_t i = 0; i < FAKE_FUNCTION_COUNT; i++)
             quiet = quiet && fake->calls[i] == 0;
-        _exit(code == HSMART_FORKED && quiet ? 0 : 1);
+        end_child(code == HSMART_FORKED && quiet ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);

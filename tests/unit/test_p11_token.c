@@ -901,12 +901,12 @@ the_child_of_a_fork_opens_the_token_anew(void **state)
         for (size_t i = 0; i < FAKE_FUNCTION_COUNT; i++)
             calls += fake->calls[i];
         if (!told || calls != 0)
-            _exit(1);
+            end_child(1);
         fake->initialized = false; /* as a module does that notices the fork */
         if (hs_p11_token_open(&options, &own, &err) != HSMART_OK)
-            _exit(2);
+            end_child(2);
         hs_p11_token_unref(own);
-        _exit(0);
+        end_child(0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
