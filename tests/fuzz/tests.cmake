@@ -2,6 +2,7 @@
 # HSMART_FUZZ_SECONDS each; in every other build each input of the corpus is replayed, so that what was found once stays
 # mended.
 set(HSMART_FUZZ_SECONDS 60 CACHE STRING "Seconds that each fuzz target runs in the fuzz build")
+set(HSMART_FUZZ_SEED 0 CACHE STRING "libFuzzer's seed; 0: another one in each run")
 
 add_custom_target(fuzz_targets)
 
@@ -18,12 +19,10 @@ function(hs_fuzz_target parser)
   if(HSMART_SANITIZE MATCHES fuzzer)
     target_link_options(fuzz_${parser} PRIVATE -fsanitize=fuzzer)
     # What is found new stays in the build directory; the committed corpus is only read.
-    set(found ${PROJECT_BINARY_DIR}/corpus/${parser})
-    file(MAKE_DIRECTORY ${found})
     math(EXPR timeout "${HSMART_FUZZ_SECONDS} * 2 + 120")
     add_test(NAME fuzz.${parser}
-             COMMAND fuzz_${parser} -max_total_time=${HSMART_FUZZ_SECONDS} -timeout=20 -rss_limit_mb=2048 -max_len=65536
-                     -artifact_prefix=${PROJECT_BINARY_DIR}/found-${parser}- -print_final_stats=1 ${found} ${corpus})
+             COMMAND ${directory}/fuzz-one $<TARGET_FILE:fuzz_${parser}> ${corpus} ${PROJECT_BINARY_DIR}/fuzz/${parser}
+                     -max_total_time=${HSMART_FUZZ_SECONDS} -seed=${HSMART_FUZZ_SEED})
   else()
     target_sources(fuzz_${parser} PRIVATE ${directory}/replay.c)
     set(timeout 120)
