@@ -1,5 +1,6 @@
-/* What a check passes for a family of servers, the sandbox grants for that family, and the other way round: over
- * requests in which one thing is broken, and over all pairs of them. */
+/* What a check passes for a family of servers, the sandbox grants for that family, and the other way round; and what
+ * the sandbox refuses, it refuses for a reason that the check found: over requests in which one thing is broken, and
+ * over all pairs of them. Time stands still here, so that equal assertions are signed once for all families. */
 #include "rows.h"
 
 #include <stdlib.h>
@@ -7,8 +8,8 @@
 #include "authenticate.h"
 #include "base64url.h"
 #include "check.h"
-#include "clock.h"
 #include "err.h"
+#include "expiring.h"
 #include "form.h"
 #include "jws.h"
 #include "registration.h"
@@ -23,7 +24,15 @@
 #define CLIENT "a-client"
 #define JWKS_URL "https://client.example/jwks.json"
 #define KID "0d5f3f3e-6ad9-4c38-a1b6-0b8c6a1f9e11" /* some want a UUID */
-#define PAIRS_EVERY 20 /* of all pairs, each family gets every twentieth, its neighbour another twentieth */
+#define NOW INT64_C(1764000000)
+
+/* Linked in place of hs_clock_now_s. */
+int64_t __wrap_hs_clock_now_s(void); // NOLINT(bugprone-reserved-identifier)
+int64_t
+__wrap_hs_clock_now_s(void) // NOLINT(bugprone-reserved-identifier)
+{
+    return NOW;
+}
 
 /* ---- Requests with something broken ---- */
 
@@ -109,10 +118,53 @@ struct made {
     const char *method;
 };
 
-/* The key that a family takes, another one, and the first as a JWKS. */
-static struct hs_signer *signer, *stranger;
+/* A key that a family takes, another one, and the first as a JWKS. */
+#define RSA_BITS 2048
+static struct keys {
+    struct hs_signer *signer, *stranger;
+} all_keys[8], *keys;
 static struct hs_buf jwks;
-static unsigned jti_count;
+
+/* Assertions that were signed before: a table with open addressing, by what was signed, and with which key. */
+#define KEPT_MAX (1U << 15)
+static struct kept {
+    struct digest digest;
+    struct hs_buf assertion;
+} kept[KEPT_MAX];
+static unsigned kept_count;
+
+static struct kept *
+kept_find(struct hs_span header, struct hs_span claims, bool is_stranger)
+{
+    struct digest digest;
+    struct hs_buf front = {0};
+    size_t at = 0;
+
+    assert_int_equal(hs_buf_append_str(&front, is_stranger ? "stranger" : "", NULL), HSMART_OK);
+    assert_int_equal(hs_buf_append_str(&front, keys->signer->alg->name, NULL), HSMART_OK);
+    assert_int_equal(hs_buf_append(&front, header, NULL), HSMART_OK);
+    assert_int_equal(digest_of(hs_span_buf(&front), claims, &digest, NULL), HSMART_OK);
+    hs_buf_clear(&front);
+    memcpy(&at, digest.bytes, sizeof at);
+    for (at %= KEPT_MAX; kept[at].assertion.len > 0; at = (at + 1) % KEPT_MAX)
+        if (memcmp(kept[at].digest.bytes, digest.bytes, DIGEST_LEN) == 0)
+            return &kept[at];
+    assert_true(++kept_count < KEPT_MAX / 2);
+    kept[at].digest = digest;
+    return &kept[at];
+}
+
+static void
+sign_once(struct hs_span header, struct hs_span claims, bool is_stranger, struct hs_buf *out)
+{
+    struct kept *assertion = kept_find(header, claims, is_stranger);
+
+    if (assertion->assertion.len == 0)
+        assert_int_equal(
+            hs_jws_sign(is_stranger ? keys->stranger : keys->signer, header, claims, &assertion->assertion, NULL),
+            HSMART_OK);
+    assert_int_equal(hs_buf_append(out, hs_span_buf(&assertion->assertion), NULL), HSMART_OK);
+}
 
 /* The value of a member: the last breakage that names it, else the good one. */
 static const char *
@@ -152,17 +204,16 @@ static void
 make_assertion(struct hs_buf *out, const struct hs_server_row *row, int64_t now_s,
                const struct breakage *const broken[2])
 {
-    char alg[16], kid[64], jti[32], uuid[64];
+    char alg[16], kid[64], uuid[64];
     const char *aud = row->audience == HS_AUDIENCE_ISSUER ? "\"" ISSUER "\"" : "\"" TOKEN_URL "\"";
     char typ[64];
     int how = 0;
     struct hs_buf header = {0}, claims = {0};
 
-    (void)snprintf(kid, sizeof kid, "\"%s\"", signer->kid);
-    (void)snprintf(jti, sizeof jti, "\"jti-%u\"", jti_count++);
+    (void)snprintf(kid, sizeof kid, "\"%s\"", keys->signer->kid);
     (void)snprintf(uuid, sizeof uuid, "\"%s\"", CLIENT);
     (void)snprintf(typ, sizeof typ, "\"%s\"", row->assertion_type != NULL ? row->assertion_type : "JWT");
-    (void)snprintf(alg, sizeof alg, "\"%s\"", signer->alg->name);
+    (void)snprintf(alg, sizeof alg, "\"%s\"", keys->signer->alg->name);
     /* UDAP and Entra find the key by its certificate; here it is only seen to be named. */
     const struct member header_members[] = {{"alg", alg},
                                             {"kid", kid},
@@ -173,17 +224,15 @@ make_assertion(struct hs_buf *out, const struct hs_server_row *row, int64_t now_
                                             {"x5c", strcmp(row->name, "udap") == 0 ? "[\"AAAA\"]" : NULL},
                                             {"x5t#S256", strcmp(row->name, "entra") == 0 ? "\"AAAA\"" : NULL}};
     const struct member claim_members[] = {
-        {"iss", uuid},  {"sub", uuid},
-        {"aud", aud},   {"exp", "@55"},
-        {"iat", "@-1"}, {"nbf", NULL},
-        {"jti", jti},   {"extensions", strcmp(row->name, "udap") == 0 ? "{\"hl7-b2b\":{}}" : NULL}};
+        {"iss", uuid},        {"sub", uuid},
+        {"aud", aud},         {"exp", "@55"},
+        {"iat", "@-1"},       {"nbf", NULL},
+        {"jti", "\"a-jti\""}, {"extensions", strcmp(row->name, "udap") == 0 ? "{\"hl7-b2b\":{}}" : NULL}};
     put_json(&header, HEADER, header_members, HS_ARRAY_LEN(header_members), now_s, broken);
     put_json(&claims, CLAIMS, claim_members, HS_ARRAY_LEN(claim_members), now_s, broken);
     for (size_t i = 0; i < 2; i++)
         how = broken[i]->part == SIGNATURE ? broken[i]->how : how;
-    assert_int_equal(
-        hs_jws_sign(how == WRONG_KEY ? stranger : signer, hs_span_buf(&header), hs_span_buf(&claims), out, NULL),
-        HSMART_OK);
+    sign_once(hs_span_buf(&header), hs_span_buf(&claims), how == WRONG_KEY, out);
     if (how == SHORT_SIGNATURE)
         assert_int_equal(hs_buf_resize(out, out->len - 4, NULL), HSMART_OK);
     if (how == TWO_PARTS)
@@ -227,6 +276,24 @@ make_request(struct made *out, const struct hs_server_row *row, int64_t now_s, c
 
 /* ---- The two who have to agree ---- */
 
+/* A family that refuses even those whose request is good, and in which words. */
+static const struct quirk {
+    const char *server;
+    int status;
+    const char *words;
+} quirks[] = {
+    {"meditech", 400, "client_credentials is advertised, but not enabled for this client"},
+};
+
+static bool
+is_good_answer(const struct sandbox *sandbox, const struct answer *answer)
+{
+    for (size_t i = 0; i < HS_ARRAY_LEN(quirks); i++)
+        if (strcmp(quirks[i].server, sandbox->row->name) == 0)
+            return answer->status == quirks[i].status && strstr(answer->note, quirks[i].words) != NULL;
+    return answer->status == 200;
+}
+
 static bool
 sandbox_grants(struct sandbox *sandbox, const struct made *made, char *out_note, size_t note_len)
 {
@@ -240,19 +307,19 @@ sandbox_grants(struct sandbox *sandbox, const struct made *made, char *out_note,
                                         hs_span_str(made->headers[i].value), NULL),
                              HSMART_OK);
     route_request(sandbox, &request, &answer);
-    bool granted = answer.status == 200;
+    bool granted = is_good_answer(sandbox, &answer);
+    expiring_clear(&sandbox->jtis); /* each request is the first of its jti */
     (void)snprintf(out_note, note_len, "%d %s", answer.status, answer.note);
     answer_clear(&answer);
     fields_clear(&request.headers);
     return granted;
 }
 
-static bool
-check_passes(const struct hs_server_row *row, const struct made *made, int64_t now_s)
+static void
+check(const struct hs_server_row *row, const struct made *made, struct hs_report *out_report)
 {
     struct hs_request_header headers[4];
     size_t count = 0;
-    struct hs_report report = {0};
 
     for (size_t i = 0; i < HS_ARRAY_LEN(made->headers); i++)
         if (made->headers[i].value != NULL)
@@ -270,13 +337,23 @@ check_passes(const struct hs_server_row *row, const struct made *made, int64_t n
                       .handover = HS_HANDOVER_URL,
                       .jku = JWKS_URL,
                       .client_id = CLIENT,
-                      .now_s = now_s,
+                      .now_s = NOW,
                       .audience = row != NULL && row->audience == HS_AUDIENCE_ISSUER ? ISSUER : NULL},
     };
-    assert_int_equal(hs_check_request(&request, &expectation, &report, NULL), HSMART_OK);
-    bool passes = report.error_count == 0;
-    hs_report_clear(&report);
-    return passes;
+    assert_int_equal(hs_check_request(&request, &expectation, out_report, NULL), HSMART_OK);
+}
+
+/* The sandbox's note names the rule that it refuses by. */
+static bool
+has_reason(const struct hs_report *report, const char *note)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        char mark[16];
+        (void)snprintf(mark, sizeof mark, ", %s: ", report->findings[i].rule->code);
+        if (report->findings[i].severity == HS_SEVERITY_ERROR && strstr(note, mark) != NULL)
+            return true;
+    }
+    return false;
 }
 
 /* ---- The property ---- */
@@ -284,36 +361,41 @@ check_passes(const struct hs_server_row *row, const struct made *made, int64_t n
 struct family_row {
     const char *name; /* of the row of the server table */
     bool strict;
-    size_t offset;
 };
 
-/* RSA, which is verified fast, where the family takes it. */
-static void
-make_keys(const struct hs_server_row *row)
+/* RSA of 2048 bits, which is verified fastest, where the family takes it; else P-256; else what it wants. */
+static const char *
+choose_alg(const struct hs_server_row *row)
 {
-    static const char *made_alg;
-    static unsigned made_bits;
-    struct hs_json_writer writer = {.out = &jwks};
-    const char *alg = "RS384";
-    unsigned bits = row->rsa_min_bits > 2048 ? row->rsa_min_bits : 2048;
+    static char first[16];
+    static const char *const fast[] = {"RS384", "ES256"};
 
-    for (size_t i = 0; row->algs != NULL && strstr(row->algs, alg) == NULL && i < hs_alg_count; i++)
-        if (strncmp(row->algs, hs_algs[i].name, strlen(hs_algs[i].name)) == 0)
-            alg = hs_algs[i].name;
-    if (made_alg != NULL && strcmp(made_alg, alg) == 0 && made_bits == bits)
-        return;
-    made_alg = alg;
-    made_bits = bits;
-    hs_signer_free(stranger);
-    hs_signer_free(signer);
-    signer = software_signer_generate(alg, bits, KID);
-    stranger = software_signer_generate(alg, bits, KID);
-    assert_true(signer != NULL && stranger != NULL);
+    for (size_t i = row->rsa_min_bits > RSA_BITS ? 1 : 0; row->algs != NULL && i < HS_ARRAY_LEN(fast); i++)
+        if (strstr(row->algs, fast[i]) != NULL)
+            return fast[i];
+    (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(row->algs != NULL ? row->algs : fast[0], " "),
+                   row->algs != NULL ? row->algs : fast[0]);
+    return first;
+}
+
+/* Made once for each algorithm. */
+static void
+use_keys(const char *alg)
+{
+    struct hs_json_writer writer = {.out = &jwks};
+
+    for (keys = all_keys; keys->signer != NULL && strcmp(keys->signer->alg->name, alg) != 0;)
+        assert_true(++keys < all_keys + HS_ARRAY_LEN(all_keys));
+    if (keys->signer == NULL) {
+        keys->signer = software_signer_generate(alg, RSA_BITS, KID);
+        keys->stranger = software_signer_generate(alg, RSA_BITS, KID);
+        assert_true(keys->signer != NULL && keys->stranger != NULL);
+    }
     hs_buf_clear(&jwks);
     hs_json_begin_object(&writer);
     hs_json_name(&writer, "keys");
     hs_json_begin_array(&writer);
-    hs_jwk_put(&writer, signer->jwk, KID, alg);
+    hs_jwk_put(&writer, keys->signer->jwk, KID, alg);
     hs_json_end_array(&writer);
     hs_json_end_object(&writer);
     assert_int_equal(hs_json_writer_finish(&writer, NULL), HSMART_OK);
@@ -331,12 +413,12 @@ start(struct sandbox *sandbox, struct sandbox_settings *settings, const struct f
     *settings = (struct sandbox_settings){
         .server = family->name, .strict = family->strict, .is_loopback = true, .jwks_reread_s = 3600};
     assert_int_equal(hs_check_server_find(family->name, &sandbox->row, &err), HSMART_OK);
-    make_keys(sandbox->row);
+    use_keys(choose_alg(sandbox->row));
     assert_int_equal(hs_http_new(&(struct hs_http_options){0}, &http, &err), HSMART_OK);
     assert_int_equal(sandbox_init(sandbox, settings, ORIGIN, http, &err), HSMART_OK);
     assert_int_equal(register_client(sandbox, &wish, &client, &err), HSMART_OK);
     assert_int_equal(hs_buf_append(&client->keys.text, hs_span_buf(&jwks), &err), HSMART_OK);
-    client->keys.read_at_s = hs_clock_now_s();
+    client->keys.read_at_s = NOW;
     client->keys.fresh_until_s = client->keys.read_at_s + 3600;
 }
 
@@ -353,16 +435,17 @@ check_and_sandbox_agree(void **state)
         for (size_t b = 0; b <= a; b++) {
             const struct breakage *const broken[2] = {&breakages[a], &breakages[b]};
             struct made made = {0};
-            if (b > 0 && b < a && (a + b + family->offset) % PAIRS_EVERY != 0)
-                continue;
+            struct hs_report report = {0};
             char note[NOTE_MAX + 8];
-            int64_t now_s = hs_clock_now_s();
-            make_request(&made, sandbox.row, now_s, broken);
-            bool passes = check_passes(family->strict ? NULL : sandbox.row, &made, now_s);
+            make_request(&made, sandbox.row, NOW, broken);
+            check(family->strict ? NULL : sandbox.row, &made, &report);
+            bool passes = report.error_count == 0;
             bool grants = sandbox_grants(&sandbox, &made, note, sizeof note);
-            if (passes != grants && disagreed++ < 10)
+            bool agrees = passes == grants && (grants || has_reason(&report, note));
+            if (!agrees && disagreed++ < 10)
                 print_error("%s, %s + %s: the check %s it, the sandbox %s it: %s\n", family->name, broken[0]->name,
                             broken[1]->name, passes ? "passes" : "refuses", grants ? "grants" : "refuses", note);
+            hs_report_clear(&report);
             granted += grants;
             refused += !grants;
             hs_buf_clear(&made.assertion);
@@ -385,18 +468,19 @@ main(void)
 
     report_configure(&(struct report_settings){.program = "test", .quiet = true});
     for (size_t i = 0; i < hs_server_row_count && i + 1 < HS_ARRAY_LEN(families); i++) {
-        /* MEDITECH's advertises what it does not grant, whoever asks. */
-        if (strcmp(hs_server_rows[i].name, "meditech") == 0)
-            continue;
-        families[i] = (struct family_row){hs_server_rows[i].name, false, i};
+        families[i] = (struct family_row){hs_server_rows[i].name, false};
         rows_add(&rows, "a check and the sandbox agree", check_and_sandbox_agree, &families[i]);
     }
-    families[HS_ARRAY_LEN(families) - 1] = (struct family_row){"smart", true, 0};
+    families[HS_ARRAY_LEN(families) - 1] = (struct family_row){"smart", true};
     rows_add(&rows, "--strict: a check and the sandbox agree", check_and_sandbox_agree,
              &families[HS_ARRAY_LEN(families) - 1]);
     status = rows_run("agreement", &rows);
+    for (size_t i = 0; i < KEPT_MAX; i++)
+        hs_buf_clear(&kept[i].assertion);
     hs_buf_clear(&jwks);
-    hs_signer_free(stranger);
-    hs_signer_free(signer);
+    for (size_t i = 0; i < HS_ARRAY_LEN(all_keys); i++) {
+        hs_signer_free(all_keys[i].stranger);
+        hs_signer_free(all_keys[i].signer);
+    }
     return status;
 }

@@ -10,5 +10,6 @@ if(TARGET tool_hsmart-sandbox)
   hs_cmocka_test(sandbox agreement USES tool_common rules servers net jose codec base
                  SOURCES support/software_signer.c ${endpoints})
   target_link_libraries(test_agreement PRIVATE hs_hardening)
+  target_link_options(test_agreement PRIVATE LINKER:--wrap=hs_clock_now_s)
   target_include_directories(test_agreement PRIVATE ${PROJECT_SOURCE_DIR}/tools/hsmart-sandbox)
 endif()
