@@ -94,8 +94,9 @@ is_type(const char *content_type, const char *type)
     return len == strlen(type) && strncasecmp(content_type, type, len) == 0;
 }
 
-void
-hs_k16_content_type(struct hs_check *check, const struct hs_served *served)
+static void
+judge_content_type(struct hs_check *check, const struct hs_served *served,
+                   void (*tell)(struct hs_check *check, const char *format, ...))
 {
     static const char *const types[] = {"application/json", "application/jwk-set+json"};
 
@@ -103,9 +104,15 @@ hs_k16_content_type(struct hs_check *check, const struct hs_served *served)
         if (is_type(served->content_type, types[i]))
             return;
     if (served->content_type == NULL)
-        hs_check_find(check, "there is no Content-Type");
+        tell(check, "there is no Content-Type");
     else
-        hs_check_find(check, "the Content-Type is \"%s\"", hs_excerpt_of(hs_span_str(served->content_type)).text);
+        tell(check, "the Content-Type is \"%s\"", hs_excerpt_of(hs_span_str(served->content_type)).text);
+}
+
+void
+hs_k16_content_type(struct hs_check *check, const struct hs_served *served)
+{
+    judge_content_type(check, served, hs_check_find);
 }
 
 void
@@ -121,6 +128,7 @@ hs_k17_cache(struct hs_check *check, const struct hs_served *served)
                       served->cache_life_s);
 }
 
+/* Without an answer from the URL there is no key to verify with: that is an error. How it is served may be none. */
 void
 hs_l32_jwks_url(struct hs_check *check, const struct assertion_view *view)
 {
@@ -129,5 +137,5 @@ hs_l32_jwks_url(struct hs_check *check, const struct assertion_view *view)
     hs_k14_tls(check, served);
     hs_k15_answer(check, served);
     if (hs_served_is_answer(served))
-        hs_k16_content_type(check, served);
+        judge_content_type(check, served, hs_check_warn);
 }

@@ -130,7 +130,7 @@ const struct hs_rule hs_rules[] = {
      "RFC 7515 section 5.2; " ASYMMETRIC},
     {"L31", E, "kid names one usable key of the registered set", "the kid names no usable key of the registered set",
      "Publish the public key under this kid, once, and wait until the server has read the set again.", ASYMMETRIC},
-    {"L32", W, "the JWKS URL serves the set as servers want it",
+    {"L32", E, "the JWKS URL serves the set as servers want it",
      "the JWKS URL does not serve the set as servers want it",
      "Try \"hsmart check jwks URL\" from a network like the server's, without credentials, and mend what it finds.",
      ASYMMETRIC},

@@ -169,31 +169,11 @@ load_basis(const struct check_options *own, struct basis *out_basis, hsmart_err 
     return code;
 }
 
-/* A set that was named is there: without one, no signature was verified. */
-static bool
-has_key_set(const struct basis *basis)
-{
-    return !basis->jwks.is_url || (basis->jwks.served.failure == HSMART_OK && basis->jwks.served.status == 200);
-}
-
-/* What was good is remembered, so that it is not good a second time; not what could not be verified. */
+/* What was good is remembered, so that it is not good a second time. */
 static enum hsmart_code
 remember(const struct check_options *own, struct basis *basis, const struct hs_report *report, hsmart_err *err)
 {
-    return own->seen != NULL && report->error_count == 0 && has_key_set(basis) ? seen_file_save(&basis->seen, err)
-                                                                               : HSMART_OK;
-}
-
-/* Who names a JWKS wants the signature verified: without an answer from its URL, no finding says that it was not. */
-static enum hsmart_code
-check_verified(const struct basis *basis, hsmart_err *err)
-{
-    if (has_key_set(basis))
-        return HSMART_OK;
-    (void)hs_err_set(err, HSMART_CHECK_FAILED, "no signature was verified: there is no key set at \"%s\"",
-                     basis->jwks.served.url);
-    hs_err_hint(err, "L32 says what the URL answered; mend that, or give the set as a file");
-    return HSMART_CHECK_FAILED;
+    return own->seen != NULL && report->error_count == 0 ? seen_file_save(&basis->seen, err) : HSMART_OK;
 }
 
 /* Files end in a line end and assertions do not: exactly one is taken off, so that a second one is found. */
@@ -262,8 +242,6 @@ run_assertion(const struct cli_call *call, const void *options, hsmart_err *err)
         code = remember(own, &basis, &report, err);
     if (code == HSMART_OK)
         code = tell(own, &(struct check_told){"assertion", path, own->server, &report}, err);
-    if (code == HSMART_OK)
-        code = check_verified(&basis, err);
     hs_report_clear(&report);
     basis_clear(&basis);
     hs_buf_clear(&assertion);
@@ -296,8 +274,6 @@ run_request(const struct cli_call *call, const void *options, hsmart_err *err)
         code = remember(own, &basis, &report, err);
     if (code == HSMART_OK)
         code = tell(own, &(struct check_told){"request", path, own->server, &report}, err);
-    if (code == HSMART_OK)
-        code = check_verified(&basis, err);
 out:
     hs_report_clear(&report);
     hs_request_clear(&request);
