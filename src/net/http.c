@@ -15,7 +15,8 @@
 /* A handle that rests, with the one connection it keeps. */
 struct idle {
     CURL *handle;
-    struct hs_buf origin; /* where the connection leads */
+    struct hs_http_url url; /* where the connection leads */
+    struct hs_buf url_text; /* the URL that was asked for last, of which `url` was read */
     curl_socket_t socket;
 };
 
@@ -31,13 +32,20 @@ struct hs_http {
 /* ---- Connections that rest ---- */
 
 static void
+forget_url(struct idle *idle)
+{
+    hs_http_url_clear(&idle->url);
+    hs_buf_clear(&idle->url_text);
+}
+
+static void
 close_idle(struct idle *idle)
 {
     const struct hs_curl *curl = NULL;
 
     if (idle->handle != NULL && hs_curl_get(&curl, NULL) == HSMART_OK)
         curl->easy_cleanup(idle->handle);
-    hs_buf_clear(&idle->origin);
+    forget_url(idle);
     *idle = (struct idle){0};
 }
 
@@ -48,7 +56,7 @@ forget_foreign_connections(struct hs_http *http)
     if (http->owner == getpid())
         return;
     while (http->idle_count > 0)
-        hs_buf_clear(&http->idle[--http->idle_count].origin);
+        forget_url(&http->idle[--http->idle_count]);
     http->owner = getpid();
 }
 
@@ -71,7 +79,7 @@ take_idle(struct hs_http *http, const struct hs_buf *origin)
     (void)pthread_mutex_lock(&http->lock);
     forget_foreign_connections(http);
     for (size_t i = http->idle_count; i > 0; i--)
-        if (hs_span_equal(hs_span_buf(&http->idle[i - 1].origin), hs_span_buf(origin))) {
+        if (hs_span_equal(hs_span_buf(&http->idle[i - 1].url.origin), hs_span_buf(origin))) {
             taken = remove_idle(http, i - 1);
             break;
         }
@@ -91,6 +99,27 @@ keep_idle(struct hs_http *http, struct idle *idle)
     (void)pthread_mutex_unlock(&http->lock);
     *idle = (struct idle){0};
     close_idle(&oldest);
+}
+
+/* The same URL again and again, as a token endpoint is asked, was checked before: what it says is taken from the
+ * connection that it was read for. Otherwise `out_url` stays empty. */
+static enum hsmart_code
+recall_url(struct hs_http *http, const char *text, struct hs_http_url *out_url, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    (void)pthread_mutex_lock(&http->lock);
+    for (size_t i = http->idle_count; i > 0; i--) {
+        const struct idle *idle = &http->idle[i - 1];
+        if (idle->url_text.len == 0 || !hs_span_equal_str(hs_span_buf(&idle->url_text), text))
+            continue;
+        out_url->is_https = idle->url.is_https;
+        out_url->is_loopback = idle->url.is_loopback;
+        code = hs_buf_append(&out_url->origin, hs_span_buf(&idle->url.origin), err);
+        break;
+    }
+    (void)pthread_mutex_unlock(&http->lock);
+    return code;
 }
 
 /* A server that closes a connection says so at once, and TLS does it with a message that libcurl takes for data: it
@@ -113,7 +142,7 @@ acquire_handle(struct hs_http *http, struct hs_http_transfer *transfer, hsmart_e
         transfer->wants_new_connection = is_closed(&idle);
     else
         idle.handle = transfer->curl->easy_init();
-    hs_buf_clear(&idle.origin);
+    forget_url(&idle);
     if (idle.handle == NULL)
         return hs_err_no_memory(err);
     transfer->handle = idle.handle;
@@ -134,7 +163,10 @@ release_handle(struct hs_http *http, struct hs_http_transfer *transfer)
     /* Also while it is closed: libcurl would change the process's SIGPIPE handler meanwhile, under other threads. */
     (void)curl->easy_setopt(idle.handle, CURLOPT_NOSIGNAL, 1L);
     (void)curl->easy_setopt(idle.handle, CURLOPT_QUICK_EXIT, 1L);
-    hs_buf_move(&transfer->url.origin, &idle.origin);
+    idle.url = transfer->url;
+    transfer->url = (struct hs_http_url){0};
+    if (hs_buf_append_str(&idle.url_text, transfer->request->url, NULL) != HSMART_OK)
+        hs_buf_clear(&idle.url_text); /* it is read again then */
     if (idle.socket != CURL_SOCKET_BAD)
         keep_idle(http, &idle);
     close_idle(&idle);
@@ -233,6 +265,9 @@ hs_http_exchange(struct hs_http *http, const struct hs_http_request *request, st
     code = hs_curl_get(&transfer.curl, err);
     if (code != HSMART_OK)
         return code;
+    code = recall_url(http, request->url, &transfer.url, err);
+    if (code != HSMART_OK)
+        goto out;
     code = hs_http_transfer_check(&transfer, err);
     if (code != HSMART_OK)
         goto out;

@@ -89,7 +89,7 @@ hs_http_transfer_check(struct hs_http_transfer *transfer, hsmart_err *err)
 
     if (code == HSMART_OK)
         code = check_headers(transfer->request, err);
-    if (code == HSMART_OK)
+    if (code == HSMART_OK && transfer->url.origin.len == 0)
         code = hs_http_url_parse(transfer->request->url, &transfer->url, err);
     if (code != HSMART_OK)
         return code;

@@ -43,7 +43,8 @@ struct hs_http_transfer {
     char curl_text[CURL_ERROR_SIZE]; /* libcurl's own words */
 };
 
-/* Whether `request` may be sent at all, and where to; sets `transfer->url`. Before anything is sent. */
+/* Whether `request` may be sent at all, and where to; sets `transfer->url` unless it is known already. Before anything
+ * is sent. */
 HSMART_MUST_CHECK enum hsmart_code hs_http_transfer_check(struct hs_http_transfer *transfer, hsmart_err *err);
 /* Sets every option of the handle, which is fresh or reset. */
 HSMART_MUST_CHECK enum hsmart_code hs_http_transfer_prepare(struct hs_http_transfer *transfer, hsmart_err *err);

@@ -43,20 +43,20 @@ hs_access_token_remaining_s(const struct hs_access_token *access_token, int64_t 
 }
 
 /* RFC 6750 section 2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=" */
+static bool
+is_b64token_character(uint8_t c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '-' && c <= '9') /* - . / and the digits */ ||
+           c == '_' || c == '~' || c == '+';
+}
+
 bool
 hs_is_b64token(struct hs_span text)
 {
-    static const char others[] = "-._~+/";
     size_t len = 0;
 
-    while (len < text.len) {
-        unsigned char c = text.data[len];
-        bool fits = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                    (c != 0 && strchr(others, c) != NULL);
-        if (!fits)
-            break;
+    while (len < text.len && is_b64token_character(text.data[len]))
         len++;
-    }
     if (len == 0)
         return false;
     while (len < text.len && text.data[len] == '=')

@@ -946,6 +946,39 @@ a_connection_is_used_again(void **state)
     hs_http_free(http);
 }
 
+static struct near_miss {
+    const char *name, *before_host, *path;
+    enum hsmart_code code;
+} near_misses[] = {
+    {"a fragment more", "", "/headers#", HSMART_INVALID_ARGUMENT},
+    {"a character more that must be escaped", "", "/headers ", HSMART_INVALID_ARGUMENT},
+    {"a user more", "u@", "/headers", HSMART_INVALID_ARGUMENT},
+    {"a query more", "", "/headers?a=b", HSMART_OK},
+    {"less", "", "/header", HSMART_OK},
+};
+
+/* What a URL says is remembered with the connection: of this URL only. */
+static void
+a_url_like_the_one_before_is_checked(void **state)
+{
+    const struct near_miss *row = *state;
+    struct hs_http *http = trusting_client();
+    struct hs_http_response response = {0};
+    struct hs_buf url = {0};
+    const char *authority = strstr(tls_server("TLS_GOOD"), "//") + 2;
+    struct hs_http_request request = {.method = "GET"};
+
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(get(http, tls_server("TLS_GOOD"), "/headers", &response, NULL), HSMART_OK);
+    assert_int_equal(hs_buf_append_format(&url, NULL, "https://%s%s%s", row->before_host, authority, row->path),
+                     HSMART_OK);
+    request.url = hs_buf_text(&url);
+    assert_int_equal(hs_http_exchange(http, &request, &response, NULL), row->code);
+    hs_http_response_clear(&response);
+    hs_buf_clear(&url);
+    hs_http_free(http);
+}
+
 static void
 a_connection_that_the_server_closed_is_replaced(void **state)
 {
@@ -1171,6 +1204,7 @@ main(void)
     ADD_TEST(&rows, a_name_that_is_not_resolved_hits_the_timeout);
     ADD_TEST(&rows, a_proxy_is_used_for_others_and_never_for_this_machine);
     ADD_TEST(&rows, a_connection_is_used_again);
+    ADD_ROWS(&rows, a_url_like_the_one_before_is_checked, near_misses);
     ADD_TEST(&rows, a_connection_that_the_server_closed_is_replaced);
     ADD_ROWS(&rows, a_request_on_a_kept_connection_that_is_closed, stales);
     ADD_TEST(&rows, eight_threads_share_a_client);
