@@ -5,7 +5,9 @@
 #include "key_mechanism.h"
 #include "key_policy.h"
 #include "p11_ckr.h"
+#include "p11_module.h"
 #include "p11_uri.h"
+#include "sole_label.h"
 #include "text.h"
 #include "token_signer.h"
 
@@ -162,7 +164,7 @@ count_objects(struct generation *generation, CK_ATTRIBUTE attribute, size_t *out
 }
 
 /* NSS destroys an older key with the same id without a word, and two keys with one label are a trap for every
- * signer: neither is made. */
+ * signer: neither is made. What another host makes at the same moment is seen by `look_after`. */
 static enum hsmart_code
 check_names_are_free(struct generation *generation, hsmart_err *err)
 {
@@ -529,12 +531,54 @@ look_before(struct generation *generation, bool *out_adopts, hsmart_err *err)
     return code;
 }
 
+/* SoftHSM2 counts changes of a token, and two processes that make a key at one moment can miss that there were two
+ * changes: neither sees the other's key then, however often it looks. There they take turns. */
+static int
+begin_turn(const struct generation *generation)
+{
+    bool takes_turns = !generation->manner.session_object &&
+                       (hs_p11_token_get_quirks(generation->token) & HS_QUIRK_SERIAL_START) != 0;
+
+    return takes_turns ? hs_p11_turn_begin(hs_p11_token_get_module(generation->token)->path, HS_P11_TURN_WAIT_MS,
+                                           hs_p11_token_get_log(generation->token))
+                       : -1;
+}
+
+/* A session object is seen by this process alone. */
+static enum hsmart_code
+look_after(struct generation *generation, hsmart_err *err)
+{
+    if (generation->manner.session_object)
+        return HSMART_OK;
+    return hs_sole_label_settle(generation->token, hs_span_str(generation->spec->label),
+                                (struct hs_span){generation->id, generation->id_len}, HS_SOLE_LABEL_WAIT_MS, err);
+}
+
+/* The key, and none besides it with its label. */
+static enum hsmart_code
+make_sole(struct generation *generation, hsmart_err *err)
+{
+    bool adopts = false;
+    int turn = begin_turn(generation);
+    enum hsmart_code code = look_before(generation, &adopts, err);
+
+    if (code == HSMART_OK) {
+        choose_allowed_mechanisms(generation);
+        drop_by_quirk(generation);
+        if (!adopts)
+            code = generate_dropping_what_is_refused(generation, err);
+    }
+    if (code == HSMART_OK)
+        code = look_after(generation, err);
+    hs_p11_turn_end(turn);
+    return code;
+}
+
 static enum hsmart_code
 generate(struct generation *generation, struct hs_token_key **out_key, hsmart_err *err)
 {
     enum hsmart_code code;
     struct hs_token_key *key = NULL;
-    bool adopts = false;
 
     code = check_spec(generation->spec, generation, err);
     if (code == HSMART_OK)
@@ -542,13 +586,7 @@ generate(struct generation *generation, struct hs_token_key **out_key, hsmart_er
     if (code == HSMART_OK)
         code = choose_id(generation->spec, generation, err);
     if (code == HSMART_OK)
-        code = look_before(generation, &adopts, err);
-    if (code != HSMART_OK)
-        goto out;
-    choose_allowed_mechanisms(generation);
-    drop_by_quirk(generation);
-    if (!adopts)
-        code = generate_dropping_what_is_refused(generation, err);
+        code = make_sole(generation, err);
     if (code != HSMART_OK)
         goto out;
     warn_of_dropped(generation);

@@ -1,12 +1,21 @@
 #include "public_half.h"
 
+#include <stddef.h>
+
 #include "err.h"
 #include "p11_ckr.h"
 
-enum { KEY_TYPE, LABEL, ID, MODULUS, EXPONENT, EC_PARAMS, EC_POINT, START, END, ATTRIBUTE_COUNT };
+enum { KEY_TYPE, ATTRIBUTE_COUNT = 9 };
 static const CK_ATTRIBUTE_TYPE types[ATTRIBUTE_COUNT] = {
-    CKA_KEY_TYPE, CKA_LABEL, CKA_ID, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT,
-    CKA_START_DATE, CKA_END_DATE,
+    [KEY_TYPE] = CKA_KEY_TYPE,
+    CKA_LABEL,
+    CKA_ID,
+    CKA_MODULUS,
+    CKA_PUBLIC_EXPONENT,
+    CKA_EC_PARAMS,
+    CKA_EC_POINT,
+    CKA_START_DATE,
+    CKA_END_DATE,
 };
 
 struct hs_public_object {
@@ -18,6 +27,36 @@ struct hs_span
 hs_key_value(const struct hs_p11_attribute *attribute)
 {
     return attribute->reported ? hs_span_buf(&attribute->value) : (struct hs_span){0};
+}
+
+static const struct part_row {
+    CK_ATTRIBUTE_TYPE type;
+    size_t offset; /* of its span */
+} part_rows[] = {
+    {CKA_LABEL, offsetof(struct hs_key_parts, label)},
+    {CKA_ID, offsetof(struct hs_key_parts, id)},
+    {CKA_MODULUS, offsetof(struct hs_key_parts, modulus)},
+    {CKA_PUBLIC_EXPONENT, offsetof(struct hs_key_parts, exponent)},
+    {CKA_EC_PARAMS, offsetof(struct hs_key_parts, ec_params)},
+    {CKA_EC_POINT, offsetof(struct hs_key_parts, ec_point)},
+    {CKA_PUBLIC_KEY_INFO, offsetof(struct hs_key_parts, spki)},
+    {CKA_START_DATE, offsetof(struct hs_key_parts, start_date)},
+    {CKA_END_DATE, offsetof(struct hs_key_parts, end_date)},
+};
+
+struct hs_key_parts
+hs_key_parts_of(const struct hs_p11_attribute *attributes, size_t count)
+{
+    struct hs_key_parts parts = {.type = CK_UNAVAILABLE_INFORMATION};
+
+    for (size_t i = 0; i < count; i++) {
+        if (attributes[i].type == CKA_KEY_TYPE)
+            (void)hs_p11_attribute_get_ulong(&attributes[i], &parts.type);
+        for (size_t j = 0; j < HS_ARRAY_LEN(part_rows); j++)
+            if (attributes[i].type == part_rows[j].type)
+                *(struct hs_span *)(void *)((char *)&parts + part_rows[j].offset) = hs_key_value(&attributes[i]);
+    }
+    return parts;
 }
 
 enum hsmart_code
@@ -92,19 +131,7 @@ hs_public_list_read(struct hs_p11_session *session, const struct hs_span *id, st
 struct hs_key_parts
 hs_public_list_parts(const struct hs_public_list *list, size_t index)
 {
-    const struct hs_p11_attribute *attributes = list->objects[index].attributes;
-    CK_ULONG type = CK_UNAVAILABLE_INFORMATION;
-
-    (void)hs_p11_attribute_get_ulong(&attributes[KEY_TYPE], &type);
-    return (struct hs_key_parts){.type = type,
-                                 .label = hs_key_value(&attributes[LABEL]),
-                                 .id = hs_key_value(&attributes[ID]),
-                                 .modulus = hs_key_value(&attributes[MODULUS]),
-                                 .exponent = hs_key_value(&attributes[EXPONENT]),
-                                 .ec_params = hs_key_value(&attributes[EC_PARAMS]),
-                                 .ec_point = hs_key_value(&attributes[EC_POINT]),
-                                 .start_date = hs_key_value(&attributes[START]),
-                                 .end_date = hs_key_value(&attributes[END])};
+    return hs_key_parts_of(list->objects[index].attributes, ATTRIBUTE_COUNT);
 }
 
 bool

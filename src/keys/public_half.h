@@ -14,6 +14,9 @@ struct hs_key_parts {
     struct hs_span start_date, end_date; /* CK_DATE */
 };
 
+/* Those of `count` attributes that are parts of a key, in whatever order. */
+struct hs_key_parts hs_key_parts_of(const struct hs_p11_attribute *attributes, size_t count);
+
 /* The value of an attribute; empty when the token does not report it. */
 struct hs_span hs_key_value(const struct hs_p11_attribute *attribute);
 /* Every key has a type. A token that does not tell it for a reason of its own (throttled, lost, out of order) is in

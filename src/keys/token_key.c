@@ -11,11 +11,14 @@
 
 /* What is read of a private key object; then follows one attribute for each row of the policy. */
 /* clang-format off */
-enum { KEY_TYPE, LABEL, ID, START, END, MODULUS, EXPONENT, EC_PARAMS, EC_POINT, SPKI, ALWAYS_AUTHENTICATE,
-       ALLOWED_MECHANISMS, PLAIN_COUNT };
+enum { KEY_TYPE, ALWAYS_AUTHENTICATE, ALLOWED_MECHANISMS, PLAIN_COUNT = 12 };
 static const CK_ATTRIBUTE_TYPE plain_types[PLAIN_COUNT] = {
-    CKA_KEY_TYPE, CKA_LABEL, CKA_ID, CKA_START_DATE, CKA_END_DATE, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS,
-    CKA_EC_POINT, CKA_PUBLIC_KEY_INFO, CKA_ALWAYS_AUTHENTICATE, CKA_ALLOWED_MECHANISMS,
+    [KEY_TYPE] = CKA_KEY_TYPE,
+    [ALWAYS_AUTHENTICATE] = CKA_ALWAYS_AUTHENTICATE,
+    [ALLOWED_MECHANISMS] = CKA_ALLOWED_MECHANISMS,
+    /* parts of a key */
+    CKA_LABEL, CKA_ID, CKA_START_DATE, CKA_END_DATE, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT,
+    CKA_PUBLIC_KEY_INFO,
 };
 /* clang-format on */
 #define ATTRIBUTES_MAX 32U
@@ -381,22 +384,6 @@ read_attributes(struct hs_p11_session *session, struct hs_p11_object object,
     return code == HSMART_OK ? hs_key_check_was_read(session, &attributes[KEY_TYPE], err) : code;
 }
 
-static struct hs_key_parts
-parts_of(const struct hs_p11_attribute *attributes)
-{
-    CK_ULONG type = CK_UNAVAILABLE_INFORMATION;
-
-    (void)hs_p11_attribute_get_ulong(&attributes[KEY_TYPE], &type);
-    return (struct hs_key_parts){.type = type,
-                                 .label = hs_key_value(&attributes[LABEL]),
-                                 .id = hs_key_value(&attributes[ID]),
-                                 .modulus = hs_key_value(&attributes[MODULUS]),
-                                 .exponent = hs_key_value(&attributes[EXPONENT]),
-                                 .ec_params = hs_key_value(&attributes[EC_PARAMS]),
-                                 .ec_point = hs_key_value(&attributes[EC_POINT]),
-                                 .spki = hs_key_value(&attributes[SPKI])};
-}
-
 /* What the private object alone tells. */
 static enum hsmart_code
 tell_private_half(struct hs_token_key *key, const struct hs_key_parts *parts, const struct hs_p11_attribute *attributes,
@@ -409,7 +396,7 @@ tell_private_half(struct hs_token_key *key, const struct hs_key_parts *parts, co
     if (code == HSMART_OK)
         code = copy_type(key, parts->type, err);
     if (code == HSMART_OK)
-        code = tell_dates(key, hs_key_value(&attributes[START]), hs_key_value(&attributes[END]), err);
+        code = tell_dates(key, parts->start_date, parts->end_date, err);
     if (code == HSMART_OK)
         code = hs_buf_append(&key->allowed_mechanisms, hs_key_value(&attributes[ALLOWED_MECHANISMS]), err);
     if (code == HSMART_OK)
@@ -433,7 +420,7 @@ hs_token_key_read(struct hs_p11_token *token, struct hs_p11_session *session, st
         goto out;
     key->handle = object.handle;
     key->generation = session->generation;
-    struct hs_key_parts parts = parts_of(attributes);
+    struct hs_key_parts parts = hs_key_parts_of(attributes, PLAIN_COUNT);
     code = tell_private_half(key, &parts, attributes, err);
     if (code != HSMART_OK)
         goto out;

@@ -11,6 +11,7 @@ if(TARGET tool_hsmart AND TARGET tool_hsmart-key)
   endif()
   hs_script_test(e2e ceremony-interrupted COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ceremony-interrupted
                  $<TARGET_FILE:hsmart_kill_at> $<TARGET_FILE:hsmart_fault> ${every})
+  hs_script_test(e2e same-label COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/same-label $<TARGET_FILE:hsmart_fault>)
   hs_script_test(e2e audit COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/audit)
   hs_script_test(e2e audit-records COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/audit-records)
   hs_script_test(e2e rotation COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/rotation)

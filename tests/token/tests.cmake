@@ -51,6 +51,8 @@ foreach(part 0 1 2 3)
   hs_script_test(token faults-${part} COMMAND test_faults --part ${part} 4)
 endforeach()
 
+hs_fault_program(same_label)
+hs_script_test(token same-label COMMAND test_same_label)
 hs_fault_program(hostile)
 hs_script_test(token hostile COMMAND test_hostile)
 hs_fault_program(token_no_memory)

@@ -218,8 +218,29 @@ make_room(hsmart_family *family, const hsmart_family_key *key, const char *day, 
     return code;
 }
 
+/* Another host may have activated another key at the same moment, and seen as little of us. Dates are whole days, and
+ * the order of keys is the same everywhere, so what the token says now is what all signers will do. */
 static enum hsmart_code
-take_over(const struct activate_options *own, hsmart_family *family, const hsmart_family_key *key, hsmart_err *err)
+check_takes_over(struct target *target, const char *kid, const char *day, int64_t day_s, hsmart_err *err)
+{
+    hsmart_family *then = NULL;
+    int64_t now_s = hs_clock_now_s(), at_s = day_s > now_s ? day_s : now_s;
+    enum hsmart_code code = hsmart_family_read(target->opened, &target->family, &at_s, &then, err);
+
+    if (code == HSMART_OK && (then->active == NULL || strcmp(family_kid(then->active), kid) != 0)) {
+        code = hs_err_set(err, HSMART_KEY_AMBIGUOUS,
+                          "key \"%s\" signs from %s on, and not kid %s: it was activated "
+                          "at the same moment, or the key has ended",
+                          then->active != NULL ? family_label(then->active) : "no key", day, kid);
+        hs_err_hint(err, "look with \"hsmart-key publish --at %s\", and activate the one that is meant", day);
+    }
+    hsmart_family_free(then);
+    return code;
+}
+
+static enum hsmart_code
+take_over(const struct activate_options *own, struct target *target, hsmart_family *family,
+          const hsmart_family_key *key, hsmart_err *err)
 {
     char day[FAMILY_TIME_LEN];
     int64_t now_s = hs_clock_now_s(), day_s = 0;
@@ -231,6 +252,8 @@ take_over(const struct activate_options *own, hsmart_family *family, const hsmar
         code = make_room(family, key, day, day_s, err);
     if (code == HSMART_OK)
         code = family_set_dates(family, key, day, NULL, err);
+    if (code == HSMART_OK)
+        code = check_takes_over(target, family_kid(key), day, day_s, err);
     if (code != HSMART_OK)
         return code;
     if (day_s <= now_s)
@@ -290,7 +313,7 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         report_warning("key \"%s\" is activated by force: a server that does not know it yet refuses its assertions",
                        family_label(key));
     if (code == HSMART_OK)
-        code = take_over(own, family, key, err);
+        code = take_over(own, &target, family, key, err);
     hsmart_family_free(family);
     target_clear(&target);
     return code;

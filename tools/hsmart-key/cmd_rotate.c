@@ -101,15 +101,41 @@ generate(const struct rotate_options *own, struct target *target, const hsmart_f
     return code;
 }
 
+/* Of two hosts that rotate around midnight each has a label of its own. Whoever sees another's successor takes its own
+ * away: at most one is left. */
+static enum hsmart_code
+check_is_only_successor(const hsmart_family *family, const hsmart_family_key *made, hsmart_err *err)
+{
+    const hsmart_family_key *other = NULL;
+    enum hsmart_code code;
+
+    for (size_t i = 0; i < family->count && other == NULL; i++)
+        if (&family->keys[i] != made && family->keys[i].state == HSMART_KEY_STAGED)
+            other = &family->keys[i];
+    if (other == NULL)
+        return HSMART_OK;
+    code = hsmart_key_destroy(made->key, NULL, err);
+    if (code != HSMART_OK)
+        return hs_err_wrap(err, code, "key \"%s\" was made although \"%s\" is staged", family_label(made),
+                           family_label(other));
+    (void)hs_err_set(err, HSMART_KEY_EXISTS,
+                     "another host made the successor \"%s\" at the same moment; the one made here is destroyed again",
+                     family_label(other));
+    hs_err_hint(err, "look with \"hsmart-key publish --at now\"; should no key be staged, try again");
+    return HSMART_KEY_EXISTS;
+}
+
 /* Where the token did not take the date with the key, it is set, or written down, now. */
 static enum hsmart_code
-stage(struct target *target, hsmart_family **family, const char *label, hsmart_err *err)
+stage(struct target *target, hsmart_family **family, const char *kid, hsmart_err *err)
 {
     const hsmart_family_key *made = NULL;
     enum hsmart_code code = family_reread(target, family, err);
 
     if (code == HSMART_OK)
-        code = family_find(*family, label, &made, err);
+        code = family_find(*family, kid, &made, err);
+    if (code == HSMART_OK)
+        code = check_is_only_successor(*family, made, err);
     if (code != HSMART_OK || made->state == HSMART_KEY_STAGED)
         return code;
     code = family_set_dates(*family, made, HSMART_DATE_UNDECIDED, NULL, err);
@@ -161,7 +187,7 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
     if (code == HSMART_OK)
         code = generate(own, &target, family, &key, err);
     if (code == HSMART_OK)
-        code = stage(&target, &family, hsmart_key_get_info(key)->label, err);
+        code = stage(&target, &family, hsmart_key_get_info(key)->thumbprint, err);
     if (code == HSMART_OK)
         code = tell(own, family, err);
     hsmart_key_free(key);
