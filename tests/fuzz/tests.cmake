@@ -22,7 +22,7 @@ function(hs_fuzz_target parser)
     math(EXPR timeout "${HSMART_FUZZ_SECONDS} * 2 + 120")
     add_test(NAME fuzz.${parser}
              COMMAND ${directory}/fuzz-one $<TARGET_FILE:fuzz_${parser}> ${corpus} ${PROJECT_BINARY_DIR}/fuzz/${parser}
-                     -max_total_time=${HSMART_FUZZ_SECONDS} -seed=${HSMART_FUZZ_SEED})
+                     ${HSMART_FUZZ_SECONDS} ${HSMART_FUZZ_SEED})
   else()
     target_sources(fuzz_${parser} PRIVATE ${directory}/replay.c)
     set(timeout 120)
