@@ -248,16 +248,40 @@ client_target_open(struct client_target *target, hsmart_client **out_client, hsm
     return hsmart_client_new(options, out_client, err);
 }
 
+/* The key of a family that signs now. */
+static enum hsmart_code
+open_active_key(struct client_target *target, const hsmart_key **out_key, hsmart_err *err)
+{
+    const hsmart_family_options *options = &target->target.family;
+    enum hsmart_code code = target_open(&target->target, err);
+
+    if (code == HSMART_OK && target->family == NULL)
+        code = hsmart_family_read(target->target.opened, options, 0, &target->family, err);
+    if (code != HSMART_OK)
+        return code;
+    if (target->family->active == NULL) {
+        (void)hs_err_set(err, HSMART_KEY_ABSENT, "the family \"%s\" has no key that is active today", options->label);
+        hs_err_hint(err,
+                    "look with \"hsmart-key publish --family %s --at now\"; \"hsmart-key activate\" gives a staged key "
+                    "its day",
+                    options->label);
+        return HSMART_KEY_ABSENT;
+    }
+    *out_key = target->family->active->key;
+    return HSMART_OK;
+}
+
 enum hsmart_code
 client_target_open_key(struct client_target *target, const hsmart_key **out_key, hsmart_err *err)
 {
     enum hsmart_code code = HSMART_OK;
 
-    if (target->key == NULL) {
+    if (target->key == NULL)
         code = target_need_login(&target->target, err);
-        if (code == HSMART_OK)
-            code = target_open_key(&target->target, &target->key, err);
-    }
+    if (code == HSMART_OK && target->target.family.label != NULL)
+        return open_active_key(target, out_key, err);
+    if (code == HSMART_OK && target->key == NULL)
+        code = target_open_key(&target->target, &target->key, err);
     if (code == HSMART_OK)
         *out_key = target->key;
     return code;
@@ -267,6 +291,7 @@ void
 client_target_clear(struct client_target *target)
 {
     hsmart_signer_free(target->signer);
+    hsmart_family_free(target->family);
     hsmart_key_free(target->key);
     target_clear(&target->target);
     *target = (struct client_target){0};

@@ -24,6 +24,7 @@ struct client_target {
     hsmart_client_options options; /* strings belong to the configuration or to argv */
     const char *alg, *kid;         /* as given; NULL: as the key's setting */
     hsmart_key *key;               /* with `signer`: made when the first assertion is needed */
+    hsmart_family *family;         /* instead of `key`, where a family is meant */
     hsmart_signer *signer;
 };
 
@@ -34,7 +35,8 @@ HSMART_MUST_CHECK enum hsmart_code client_target_resolve(const struct client_com
 /* Makes the client; HSMART_INVALID_ARGUMENT, saying which options are missing, and errors of `hsmart_client_new`. */
 HSMART_MUST_CHECK enum hsmart_code client_target_open(struct client_target *target, hsmart_client **out_client,
                                                       hsmart_err *err);
-/* Opens the client's token and finds its key, which stays the target's. */
+/* Opens the client's token and finds its key, which stays the target's; of a family, which `target->family` has then,
+ * the key that signs now. */
 HSMART_MUST_CHECK enum hsmart_code client_target_open_key(struct client_target *target, const hsmart_key **out_key,
                                                           hsmart_err *err);
 /* The client must be freed before. */

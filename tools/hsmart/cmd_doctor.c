@@ -275,7 +275,6 @@ doctor_clear(struct doctor *doctor)
     hsmart_access_token_free(doctor->access_token);
     hsmart_client_free(doctor->connection);
     hsmart_token_close(doctor->token);
-    hsmart_family_free(doctor->family);
     client_target_clear(&doctor->target);
     hsmart_discovery_free(doctor->discovery);
     jwks_fetch_clear(&doctor->jwks);

@@ -56,7 +56,6 @@ struct doctor {
     struct client_target target; /* `options`: what the client is like */
     hsmart_server server;        /* its row */
     hsmart_token *token;         /* without login */
-    hsmart_family *family;       /* with; NULL: one key is meant */
     const hsmart_key *key;       /* with: the one that signs now */
     const char *jwks_where;
     struct jwks_fetch jwks;

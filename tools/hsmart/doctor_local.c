@@ -329,32 +329,14 @@ try_signer(const struct doctor *doctor, hsmart_err *err)
     return code;
 }
 
-/* The key that would sign now: of a family, the active one. NULL when no key of the family is active, which the signer
- * tells better. */
-static enum hsmart_code
-find_key(struct doctor *doctor, hsmart_err *err)
-{
-    struct target *target = &doctor->target.target;
-    enum hsmart_code code;
-
-    if (target->family.label != NULL) {
-        code = hsmart_family_read(target->opened, &target->family, 0, &doctor->family, err);
-        if (code == HSMART_OK && doctor->family->active != NULL)
-            doctor->key = doctor->family->active->key;
-        return code;
-    }
-    /* Kept where the client below finds it, instead of logging in again. */
-    code = hsmart_key_find(target->opened, target->key_uri, &doctor->target.key, err);
-    doctor->key = doctor->target.key;
-    return code;
-}
-
 void
 doctor_key(struct doctor *doctor)
 {
     hsmart_err err = {0};
 
-    if (find_key(doctor, &err) != HSMART_OK || try_signer(doctor, &err) != HSMART_OK) {
+    /* Kept where the client below finds it, instead of logging in again. */
+    if (client_target_open_key(&doctor->target, &doctor->key, &err) != HSMART_OK ||
+        try_signer(doctor, &err) != HSMART_OK) {
         doctor_tell_error(doctor, DOCTOR_FAIL, &err);
         return;
     }

@@ -208,7 +208,7 @@ compare_keys(struct doctor *doctor, const hs_json_value *keys, const hs_json_val
     else
         doctor_tell(
             doctor, DOCTOR_FAIL,
-            doctor->family != NULL
+            doctor->target.family != NULL
                 ? "publish it (hsmart-key publish), and wait until the server has read the set again"
                 : "publish it (hsmart-key export --format jwks), and wait until the server has read the set again",
             "the key with the kid \"%s\" is not among the %zu of the set", own_kid, hs_json_length(keys));

@@ -29,12 +29,17 @@ jwk_options(const struct client_target *target)
     };
 }
 
+/* What is registered: the key; of a family all that are published, so that servers know a successor before it signs. */
 static enum hsmart_code
-format_jwks(const hsmart_key *key, const hsmart_jwk_options *options, char **out_jwks, hsmart_err *err)
+format_jwks(const struct client_target *target, const hsmart_key *key, const hsmart_jwk_options *options,
+            char **out_jwks, hsmart_err *err)
 {
     hsmart_jwks *jwks = NULL;
-    enum hsmart_code code = hsmart_jwks_new(&jwks, err);
+    enum hsmart_code code;
 
+    if (target->family != NULL)
+        return hsmart_family_jwks(target->family, options->alg, out_jwks, err);
+    code = hsmart_jwks_new(&jwks, err);
     if (code == HSMART_OK)
         code = hsmart_jwks_add(jwks, key, options, err);
     if (code == HSMART_OK)
@@ -52,7 +57,7 @@ registration_jwks(struct client_target *target, char **out_jwks, char **out_alg,
     enum hsmart_code code = client_target_open_key(target, &key, err);
 
     if (code == HSMART_OK)
-        code = format_jwks(key, &options, &jwks, err);
+        code = format_jwks(target, key, &options, &jwks, err);
     if (code == HSMART_OK)
         code = hs_strdup_or_null(options.alg != NULL ? options.alg : hsmart_key_get_info(key)->alg, out_alg, err);
     if (code != HSMART_OK) {
@@ -236,9 +241,10 @@ check_server(const char *name, hsmart_server *out_server, hsmart_err *err)
 }
 
 static enum hsmart_code
-fill(const hsmart_key *key, const hsmart_jwk_options *options, struct pack *pack, hsmart_err *err)
+fill(const struct client_target *target, const hsmart_key *key, const hsmart_jwk_options *options, struct pack *pack,
+     hsmart_err *err)
 {
-    enum hsmart_code code = format_jwks(key, options, &pack->jwks, err);
+    enum hsmart_code code = format_jwks(target, key, options, &pack->jwks, err);
 
     pack->key = hsmart_key_get_info(key);
     pack->kid = options->kid != NULL ? options->kid : pack->key->thumbprint;
@@ -261,7 +267,7 @@ registration_pack_write(struct client_target *target, const char *jwks_uri, cons
     if (code == HSMART_OK)
         code = client_target_open_key(target, &key, err);
     if (code == HSMART_OK)
-        code = fill(key, &options, &pack, err);
+        code = fill(target, key, &options, &pack, err);
     if (code == HSMART_OK)
         code = format_readme(&pack, &readme, err);
     if (code == HSMART_OK)
