@@ -347,29 +347,20 @@ out:
 
 /* ---- Fetching ---- */
 
-/* A login page, or that of a proxy, whatever it calls itself: no JSON begins so. */
-static bool
-is_page(struct hs_span body)
-{
-    size_t at = 0;
-
-    while (at < body.len && body.data[at] != 0 && strchr(" \t\r\n", body.data[at]) != NULL)
-        at++;
-    return at < body.len && body.data[at] == '<';
-}
-
 static enum hsmart_code
 tell_answer(const struct hs_http_response *response, hsmart_err *err)
 {
     char excerpt[320];
 
-    if (response->status == 200 && !is_page(hs_span_buf(&response->body)))
+    if (response->status == 200 && !hs_answer_is_page(response))
         return HSMART_OK;
     hs_answer_excerpt(response, excerpt, sizeof excerpt);
     (void)hs_err_set(err, HSMART_SERVER_FAILED, "the server answered %s", excerpt);
     if (response->status == 200)
         hs_err_hint(err, "check the FHIR base, and that no login page or proxy stands before the server");
-    if (response->status >= 300 && response->status < 500)
+    if (response->status == 429)
+        hs_err_hint(err, "try again later: the server limits how often it is asked");
+    else if (response->status >= 300 && response->status < 500)
         hs_err_hint(err, "check the FHIR base: the document is at FHIR-BASE/" WELL_KNOWN ", after the whole path");
     return HSMART_SERVER_FAILED;
 }

@@ -1,6 +1,7 @@
 #include "fhir.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #include "bundle.h"
 #include "err.h"
@@ -131,21 +132,27 @@ send_authorised(const struct hs_fhir *fhir, const char *url, const struct hs_fhi
     }
 }
 
-static enum hsmart_code
-tell_redirect(const struct hs_http_response *response, hsmart_err *err)
+static bool
+is_xml(const struct hs_http_response *response)
 {
-    char location[512] = "";
-    struct hs_buf origin = {0};
-    struct hs_span value = hs_http_header_of(response, "Location");
+    struct hs_span type = hs_http_header_of(response, "Content-Type");
 
-    if (value.len > 0 && value.len < sizeof location)
-        memcpy(location, value.data, value.len);
-    (void)!hs_http_origin(location, &origin, NULL);
-    (void)hs_err_set(err, HSMART_SERVER_FAILED, "the server answered %d, a redirect%s%.150s, which is not followed",
-                     response->status, origin.len > 0 ? " to " : "", hs_buf_text(&origin));
-    hs_err_hint(err, "if that is where the server is now, change the FHIR base");
-    hs_buf_clear(&origin);
-    return HSMART_SERVER_FAILED;
+    for (size_t i = 0; i + strlen("xml") <= type.len; i++)
+        if (strncasecmp((const char *)type.data + i, "xml", strlen("xml")) == 0)
+            return true;
+    return false;
+}
+
+/* 200 with nothing, or with the page of a login or a proxy, is no resource. Others of 2xx may well be empty: 202 is the
+ * answer of an export that goes on. */
+static enum hsmart_code
+judge_success(const struct hs_http_response *response, hsmart_err *err)
+{
+    if (hs_answer_is_page(response) && !is_xml(response))
+        return hs_answer_tell_page(response, err);
+    if (response->status == 200 && response->body.len == 0)
+        return hs_err_set(err, HSMART_SERVER_FAILED, "the server answered 200 with nothing");
+    return HSMART_OK;
 }
 
 static enum hsmart_code
@@ -155,14 +162,15 @@ judge(const struct hs_http_response *response, const char *scope, hsmart_err *er
     int status = response->status;
 
     if (status >= 200 && status < 300)
-        return HSMART_OK;
-    if (status >= 300 && status < 400)
-        return tell_redirect(response, err);
+        return judge_success(response, err);
     hs_answer_excerpt(response, excerpt, sizeof excerpt);
     enum hsmart_code code = status == 401 || status == 403 ? HSMART_SERVER_REFUSED
                             : status == 429                ? HSMART_SERVER_BUSY
                                                            : HSMART_SERVER_FAILED;
-    (void)hs_err_set(err, code, "the server answered %s", excerpt);
+    (void)hs_err_set(err, code, "the server answered %s%s", excerpt,
+                     status >= 300 && status < 400 ? ", which is not followed" : "");
+    if (status >= 300 && status < 400)
+        hs_err_hint(err, "if that is where the server is now, change the FHIR base");
     if (status == 401)
         hs_err_hint(err, "it does not accept a new access token either: is the FHIR base on the server that the token "
                          "endpoint belongs to?");

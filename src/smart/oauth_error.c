@@ -352,15 +352,44 @@ read_html(struct hs_span body, struct hs_oauth_error *error)
     put_text((struct hs_span){(const uint8_t *)page, to}, error->description, sizeof error->description);
 }
 
-static void
-read_body(const struct hs_http_response *response, struct hs_oauth_error *error)
+static struct hs_span
+without_white_space(struct hs_span text)
 {
-    struct hs_span body = hs_span_buf(&response->body), start = body;
-
-    while (start.len > 0 && strchr(" \t\r\n", start.data[0]) != NULL && start.data[0] != 0) {
-        start.data++;
-        start.len--;
+    while (text.len > 0 && strchr(" \t\r\n", text.data[0]) != NULL && text.data[0] != 0) {
+        text.data++;
+        text.len--;
     }
+    return text;
+}
+
+/* Only where to: the path is not needed to see what is wrong, and the query may hold anything. */
+static bool
+read_redirect(const struct hs_http_response *response, struct hs_oauth_error *error)
+{
+    char location[512] = "";
+    struct hs_buf origin = {0};
+    struct hs_span value = hs_http_header_of(response, "Location");
+
+    if (response->status < 300 || response->status >= 400 || value.len == 0)
+        return false;
+    if (value.len < sizeof location)
+        memcpy(location, value.data, value.len);
+    if (hs_http_origin(location, &origin, NULL) == HSMART_OK)
+        put_text(hs_span_buf(&origin), error->description, sizeof error->description);
+    else
+        put_text(hs_span_str("elsewhere"), error->description, sizeof error->description);
+    error->kind = HS_ANSWER_REDIRECT;
+    hs_buf_clear(&origin);
+    return true;
+}
+
+static void
+read_answer(const struct hs_http_response *response, struct hs_oauth_error *error)
+{
+    struct hs_span body = hs_span_buf(&response->body), start = without_white_space(body);
+
+    if (read_redirect(response, error))
+        return;
     if (start.len == 0) {
         error->kind = HS_ANSWER_EMPTY;
         return;
@@ -398,7 +427,7 @@ hs_oauth_error_read(const struct hs_http_response *response, enum hs_auth_method
 {
     struct hs_oauth_error error = {.status = response->status};
 
-    read_body(response, &error);
+    read_answer(response, &error);
     error.knows_skew = hs_http_clock_skew_s(response, &error.skew_s);
     error.code = code_of(&error);
     order_causes(causes_of(&error, method), &error);
@@ -411,8 +440,13 @@ static const struct {
     enum hs_answer_kind kind;
     const char *words;
 } kinds[] = {
-    {HS_ANSWER_OAUTH, ""},          {HS_ANSWER_OUTCOME, ""}, {HS_ANSWER_JSON, " with JSON"},
-    {HS_ANSWER_HTML, " with HTML"}, {HS_ANSWER_TEXT, ""},    {HS_ANSWER_EMPTY, " with nothing"},
+    {HS_ANSWER_OAUTH, ""},
+    {HS_ANSWER_OUTCOME, ""},
+    {HS_ANSWER_JSON, " with JSON"},
+    {HS_ANSWER_HTML, " with HTML"},
+    {HS_ANSWER_TEXT, ""},
+    {HS_ANSWER_EMPTY, " with nothing"},
+    {HS_ANSWER_REDIRECT, ", a redirect to"},
 };
 
 static const char *
@@ -428,7 +462,7 @@ kind_words(enum hs_answer_kind kind)
 static void
 format_answer(const struct hs_oauth_error *error, char *out, size_t out_len)
 {
-    const char *quote = error->kind == HS_ANSWER_OUTCOME ? "" : "\"";
+    const char *quote = error->kind == HS_ANSWER_OUTCOME || error->kind == HS_ANSWER_REDIRECT ? "" : "\"";
     int len = snprintf(out, out_len, "%d%s", error->status, kind_words(error->kind));
 
     if (error->error[0] != 0 && (size_t)len < out_len)
@@ -500,6 +534,25 @@ hs_answer_excerpt(const struct hs_http_response *response, char *out, size_t out
 {
     struct hs_oauth_error error = {.status = response->status};
 
-    read_body(response, &error);
+    read_answer(response, &error);
     format_answer(&error, out, out_len);
+}
+
+bool
+hs_answer_is_page(const struct hs_http_response *response)
+{
+    struct hs_span start = without_white_space(hs_span_buf(&response->body));
+
+    return start.len > 0 && start.data[0] == '<';
+}
+
+enum hsmart_code
+hs_answer_tell_page(const struct hs_http_response *response, hsmart_err *err)
+{
+    char excerpt[320];
+
+    hs_answer_excerpt(response, excerpt, sizeof excerpt);
+    (void)hs_err_set(err, HSMART_SERVER_FAILED, "the server answered %s", excerpt);
+    hs_err_hint(err, "check the URL, and that no login page or proxy stands before the server");
+    return HSMART_SERVER_FAILED;
 }

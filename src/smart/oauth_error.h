@@ -15,6 +15,7 @@ enum hs_answer_kind {
     HS_ANSWER_HTML,
     HS_ANSWER_TEXT,
     HS_ANSWER_EMPTY,
+    HS_ANSWER_REDIRECT, /* which is not followed */
 };
 
 /* A thing to look at: one row of the table of causes. */
@@ -33,7 +34,7 @@ struct hs_oauth_error {
     int status;
     enum hs_answer_kind kind;
     char error[64];        /* OAuth's code, or what stands in its place; "" */
-    char description[160]; /* error_description, message, first text; "" */
+    char description[160]; /* error_description, message, first text, origin of a redirect; "" */
     char uri[160];         /* error_uri */
     int64_t skew_s;        /* the server's clock minus ours */
     bool knows_skew;
@@ -55,7 +56,12 @@ void hs_oauth_error_read(const struct hs_http_response *response, enum hs_auth_m
 enum hsmart_code hs_oauth_error_tell(const struct hs_oauth_error *error, const char *client_name,
                                      const struct hs_log *log, hsmart_err *err);
 
-/* A short excerpt of an answer for other messages: `503, an HTML page "Service unavailable"`. */
+/* A short excerpt of an answer for other messages: `503 with HTML "Service unavailable"`. */
 void hs_answer_excerpt(const struct hs_http_response *response, char *out, size_t out_len);
+
+/* Whether the body begins like HTML or XML, which no answer in JSON does: a login page, a proxy, a captive portal. */
+bool hs_answer_is_page(const struct hs_http_response *response);
+/* Tells that, and what to look at; returns HSMART_SERVER_FAILED. */
+enum hsmart_code hs_answer_tell_page(const struct hs_http_response *response, hsmart_err *err);
 
 #endif

@@ -251,7 +251,8 @@ parse_answer(const struct hs_http_response *response, const struct hs_registrati
              struct hs_registration *registration, hsmart_err *err)
 {
     struct hs_json_doc doc = {0};
-    enum hsmart_code code = hs_json_parse(hs_span_buf(&response->body), &doc, err);
+    enum hsmart_code code = hs_answer_is_page(response) ? hs_answer_tell_page(response, err)
+                                                        : hs_json_parse(hs_span_buf(&response->body), &doc, err);
 
     if (code == HSMART_OK)
         code = read_members(doc.root, registration, err);

@@ -4,7 +4,10 @@
 
 #include "err.h"
 #include "json.h"
+#include "oauth_error.h"
 #include "scope.h"
+
+#define VALUE_MAX_LEN (60U << 10) /* with "Bearer " before it still a header's value, of which net/ takes 64 KiB */
 
 void
 hs_access_token_clear(struct hs_access_token *access_token)
@@ -154,6 +157,9 @@ read_value(const hs_json_value *value, struct hs_buf *out, hsmart_err *err)
     if (!hs_is_b64token(text))
         return hs_err_set(err, HSMART_SERVER_FAILED,
                           "the access token has characters that must not stand in a header (RFC 6750 section 2.1)");
+    if (text.len > VALUE_MAX_LEN)
+        return hs_err_set(err, HSMART_SERVER_FAILED, "the access token has %zu bytes, and %u at most can be sent",
+                          text.len, VALUE_MAX_LEN);
     return hs_buf_append(out, text, err);
 }
 
@@ -181,7 +187,8 @@ hs_token_response_parse(const struct hs_http_response *response, const char *req
     struct hs_json_doc doc = {0};
     struct hs_access_token access_token = {0};
 
-    code = hs_json_parse(hs_span_buf(&response->body), &doc, err);
+    code = hs_answer_is_page(response) ? hs_answer_tell_page(response, err)
+                                       : hs_json_parse(hs_span_buf(&response->body), &doc, err);
     if (code != HSMART_OK) {
         code =
             code == HSMART_NO_MEMORY ? code : hs_err_wrap(err, HSMART_SERVER_FAILED, "the answer is no token response");

@@ -20,6 +20,7 @@ token_request_clear(struct token_request *request)
     hs_buf_clear(&request->jti);
     hs_buf_clear(&request->jwks);
     hs_buf_clear(&request->target);
+    hs_buf_clear(&request->url);
     hs_report_clear(&request->report);
     hs_free(request->headers);
     *request = (struct token_request){0};
@@ -256,6 +257,19 @@ format_request(const struct request *request, struct token_request *token_reques
     return HSMART_OK;
 }
 
+/* The URL that it was posted to, query included: that is what aud has to be. */
+static enum hsmart_code
+format_url(const struct sandbox *sandbox, struct token_request *request, hsmart_err *err)
+{
+    struct hs_span target = hs_span_buf(&request->target);
+    const uint8_t *query = memchr(target.data, '?', target.len);
+    enum hsmart_code code = hs_buf_append(&request->url, hs_span_buf(&sandbox->token_url), err);
+
+    if (code == HSMART_OK && query != NULL)
+        code = hs_buf_append(&request->url, (struct hs_span){query, target.len - (size_t)(query - target.data)}, err);
+    return code;
+}
+
 enum hsmart_code
 token_request_check(struct exchange *exchange, struct token_request *request, hsmart_err *err)
 {
@@ -268,8 +282,14 @@ token_request_check(struct exchange *exchange, struct token_request *request, hs
     struct hs_request http_request = {0};
     const struct hs_served failed = {
         .url = jwks_url, .failure = HSMART_NETWORK_FAILED, .failure_text = request->jwks_err.text, .cache_life_s = -1};
+    enum hsmart_code code = format_request(exchange->request, request, &http_request, err);
+
+    if (code == HSMART_OK)
+        code = format_url(sandbox, request, err);
+    if (code != HSMART_OK)
+        return code;
     const struct hs_request_expectation expectation = {
-        .token_url = hs_buf_text(&sandbox->token_url),
+        .token_url = hs_buf_text(&request->url),
         .assertion =
             {
                 .server = sandbox->settings->strict ? NULL : sandbox->row,
@@ -286,9 +306,7 @@ token_request_check(struct exchange *exchange, struct token_request *request, hs
                 .seen_arg = sandbox,
             },
     };
-    enum hsmart_code code = format_request(exchange->request, request, &http_request, err);
-
-    return code == HSMART_OK ? hs_check_request(&http_request, &expectation, &request->report, err) : code;
+    return hs_check_request(&http_request, &expectation, &request->report, err);
 }
 
 bool

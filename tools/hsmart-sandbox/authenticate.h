@@ -18,7 +18,7 @@ struct token_request {
     hsmart_err jwks_err;                 /* why there is none */
     bool has_jwks, jwks_was_read;
     struct hs_report report;
-    struct hs_buf target; /* for the report */
+    struct hs_buf target, url; /* it was posted to, for the report */
     struct hs_request_header *headers;
 };
 void token_request_clear(struct token_request *request);
