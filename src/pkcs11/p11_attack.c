@@ -380,26 +380,20 @@ static const struct protection_row {
      &yes},
 };
 
-/* Whether `object` reports the protection off. */
-static bool
-is_off(struct attack *attack, CK_OBJECT_HANDLE object, const struct protection_row *row)
+/* What `object` reports of a protection. What is not reported is neither on nor off. */
+enum reported { REPORTED_ON, REPORTED_OFF, NOT_REPORTED };
+
+static enum reported
+report_of(struct attack *attack, CK_OBJECT_HANDLE object, const struct protection_row *row, CK_RV *out_rv)
 {
     struct hs_p11_session *session = attack->session;
-    CK_BBOOL value = *row->on;
+    CK_BBOOL value = CK_FALSE;
     CK_ATTRIBUTE asked = {row->type, &value, sizeof value};
 
-    return session->p11->C_GetAttributeValue(session->handle, object, &asked, 1) == CKR_OK && value == *row->off;
-}
-
-/* Whether the key reports it on: not the same as "not off" when it cannot be read. */
-static bool
-is_on(struct attack *attack, const struct protection_row *row)
-{
-    struct hs_p11_session *session = attack->session;
-    CK_BBOOL value = *row->off;
-    CK_ATTRIBUTE asked = {row->type, &value, sizeof value};
-
-    return session->p11->C_GetAttributeValue(session->handle, attack->key, &asked, 1) == CKR_OK && value == *row->on;
+    *out_rv = session->p11->C_GetAttributeValue(session->handle, object, &asked, 1);
+    if (*out_rv != CKR_OK || asked.ulValueLen != sizeof value)
+        return NOT_REPORTED;
+    return (value != CK_FALSE) == (*row->on != CK_FALSE) ? REPORTED_ON : REPORTED_OFF;
 }
 
 static void
@@ -415,20 +409,24 @@ try_copying(struct attack *attack, const struct protection_row *row)
     if (attack->code != HSMART_OK)
         return;
     CK_RV rv = session->p11->C_CopyObject(session->handle, attack->key, template, HS_ARRAY_LEN(template), &copy);
-    bool got = rv == CKR_OK && is_off(attack, copy, row);
-    if (rv == CKR_OK)
-        destroy(attack, copy);
-    if (!goes_on(attack, rv))
+    CK_RV read_rv = CKR_OK;
+    enum reported reported = rv == CKR_OK ? report_of(attack, copy, row, &read_rv) : NOT_REPORTED;
+    if (!goes_on(attack, rv != CKR_OK ? rv : read_rv))
         return;
-    record(attack,
-           got                  ? HSMART_ATTACK_BROKEN
-           : is_not_offered(rv) ? HSMART_ATTACK_NOT_OFFERED
-                                : HSMART_ATTACK_HELD,
-           rv,
-           got            ? "the token made a copy without the protection"
-           : rv == CKR_OK ? "the copy kept the protection"
-                          : "",
-           row->copy_name);
+    if (rv == CKR_OK) {
+        static const struct {
+            enum hsmart_attack_outcome outcome;
+            const char *words;
+        } made[] = {
+            [REPORTED_ON] = {HSMART_ATTACK_HELD, "the copy kept the protection"},
+            [REPORTED_OFF] = {HSMART_ATTACK_BROKEN, "the token made a copy without the protection"},
+            [NOT_REPORTED] = {HSMART_ATTACK_WEAKENED, "the token made a copy that does not report the protection"},
+        };
+        destroy(attack, copy);
+        record(attack, made[reported].outcome, rv, made[reported].words, row->copy_name);
+        return;
+    }
+    record(attack, is_not_offered(rv) ? HSMART_ATTACK_NOT_OFFERED : HSMART_ATTACK_HELD, rv, "", row->copy_name);
 }
 
 static CK_RV
@@ -444,13 +442,16 @@ set_flag(struct attack *attack, CK_ATTRIBUTE_TYPE type, const CK_BBOOL *value)
 static void
 try_taking_off(struct attack *attack, const struct protection_row *row)
 {
-    if (attack->code != HSMART_OK || is_off(attack, attack->key, row))
+    CK_RV read_rv = CKR_OK;
+
+    if (attack->code != HSMART_OK || report_of(attack, attack->key, row, &read_rv) == REPORTED_OFF)
         return; /* nothing to take off: what it reports is the audit's affair */
     CK_RV rv = set_flag(attack, row->type, row->off);
-    bool off = is_off(attack, attack->key, row);
     if (!goes_on(attack, rv))
         return;
-    if (!off) {
+    enum reported reported = report_of(attack, attack->key, row, &read_rv);
+    /* What the token took and does not report afterwards is held for off, and put back. */
+    if (reported == REPORTED_ON || (reported == NOT_REPORTED && rv != CKR_OK)) {
         record(attack, is_not_offered(rv) ? HSMART_ATTACK_NOT_OFFERED : HSMART_ATTACK_HELD, rv,
                rv == CKR_OK ? "the token took it and kept the protection" : "", row->set_name);
         return;
@@ -462,7 +463,7 @@ try_taking_off(struct attack *attack, const struct protection_row *row)
     try_wrapping(attack);
     attack->under = "";
     (void)set_flag(attack, row->type, row->on);
-    bool stuck = !is_on(attack, row);
+    bool stuck = report_of(attack, attack->key, row, &read_rv) != REPORTED_ON;
     attack->report->public.key_changed |= stuck;
     if (index < ATTEMPTS_MAX)
         (void)snprintf(attack->report->texts[index].words, WORDS_MAX_LEN, "the protection came off%s",

@@ -4,6 +4,8 @@
 #include "rows.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -286,6 +288,116 @@ a_holder_that_cannot_start_it_leaves_it_to_the_others(void **state)
     hs_p11_module_close(module);
 }
 
+static void
+modules_are_closed_in_any_order(void **state)
+{
+    struct hs_p11_module *first = must_open(FAKE_P11_MODULE), *second = must_open(FAKE_P11_MODULE_TOO);
+
+    (void)state;
+    hs_p11_module_close(first);
+    assert_true(!fake->initialized && good->initialized);
+    hs_p11_module_close(second);
+    hs_p11_module_close(NULL);
+}
+
+static void *
+leave_it(void *arg)
+{
+    hs_p11_module_leave(frozen, arg);
+    return NULL;
+}
+
+static void
+who_leaves_waits_for_the_end_of_a_restart(void **state)
+{
+    struct hs_p11_module_user second = {.vacate = vacate, .resume = resume};
+    const struct freezing *row = &freezings[2];
+    pthread_t restarter, leaver;
+
+    (void)state;
+    frozen = must_open(FAKE_P11_MODULE);
+    struct hs_p11_module *again = must_open(FAKE_P11_MODULE);
+    assert_ptr_equal(again, frozen);
+    hs_p11_module_join(frozen, &second);
+    frozen_user = (struct hs_p11_module_user){.vacate = vacate, .resume = resume};
+    hs_p11_module_join(frozen, &frozen_user);
+    fake_p11_hold(fake, FAKE_FINALIZE, true);
+    assert_int_equal(pthread_create(&restarter, NULL, restart_it, NULL), 0);
+    wait_for_call(fake, FAKE_FINALIZE, 1);
+    assert_int_equal(pthread_create(&leaver, NULL, leave_it, &second), 0);
+    hs_clock_sleep_ms(SHORT_MS);
+    assert_true(second.vacated); /* and it is still there to be resumed */
+    end_freezing(row, restarter);
+    assert_int_equal(pthread_join(leaver, NULL), 0);
+    assert_false(second.vacated);
+    hs_p11_module_close(again);
+}
+
+/* ---- What a module's name asks for ---- */
+
+static void
+own_handler(int number)
+{
+    (void)number;
+}
+
+static struct pipe_signal {
+    const char *name, *library; /* the name that the module has */
+    void (*before)(int number);
+    void (*after)(int number);
+} pipe_signals[] = {
+    {"ignored for one that raises it", "p11-kit-client.so", SIG_DFL, SIG_IGN},
+    {"left to a handler of the program's", "p11-kit-client.so", own_handler, own_handler},
+    {"left alone for any other", "other.so", SIG_DFL, SIG_DFL},
+};
+
+static void
+the_signal_of_a_broken_pipe_is(void **state)
+{
+    const struct pipe_signal *row = *state;
+    char directory[] = "/tmp/hsmart-module-XXXXXX", path[64];
+    struct sigaction action;
+
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(path, sizeof path, "%s/%s", directory, row->library);
+    assert_int_equal(symlink(FAKE_P11_MODULE, path), 0);
+    (void)signal(SIGPIPE, row->before);
+    hs_p11_module_close(must_open(path));
+    assert_int_equal(sigaction(SIGPIPE, NULL, &action), 0);
+    assert_true(action.sa_handler == row->after);
+    (void)signal(SIGPIPE, SIG_DFL);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
+static char log_text[512];
+
+static void
+keep_log(void *arg, enum hsmart_log_level level, const char *line)
+{
+    (void)arg;
+    (void)level;
+    (void)snprintf(log_text, sizeof log_text, "%s", line);
+}
+
+static void
+a_turn_that_does_not_come_is_gone_on_without(void **state)
+{
+    const struct hs_log log = {keep_log, NULL};
+
+    (void)state;
+    int turn = hs_p11_turn_begin(FAKE_P11_MODULE, SHORT_MS, &log);
+    assert_true(turn >= 0);
+    assert_int_equal(hs_p11_turn_begin(FAKE_P11_MODULE, SHORT_MS, &log), -1);
+    assert_non_null(strstr(log_text, "goes on without its turn"));
+    hs_p11_turn_end(turn);
+    turn = hs_p11_turn_begin(FAKE_P11_MODULE, SHORT_MS, &log);
+    assert_true(turn >= 0);
+    hs_p11_turn_end(turn);
+    assert_int_equal(hs_p11_turn_begin("/no/such/module.so", SHORT_MS, &log), -1);
+    hs_p11_turn_end(-1);
+}
+
 /* What one thread of a crowd does. */
 static void *
 open_and_close(void *arg)
@@ -325,6 +437,10 @@ main(void)
     ADD_ROWS(&rows, who_has_the_time_gets_it_when_it_goes_on, freezings);
     ADD_ROWS(&rows, a_module_is_ended_by_whom_it_belongs_to, ownings);
     ADD_TEST(&rows, a_holder_that_cannot_start_it_leaves_it_to_the_others);
+    ADD_TEST(&rows, modules_are_closed_in_any_order);
+    ADD_TEST(&rows, who_leaves_waits_for_the_end_of_a_restart);
+    ADD_ROWS(&rows, the_signal_of_a_broken_pipe_is, pipe_signals);
+    ADD_TEST(&rows, a_turn_that_does_not_come_is_gone_on_without);
     ADD_TEST(&rows, many_threads_open_and_close_it);
     for (size_t i = 0; i < rows.count; i++) {
         rows.tests[i].setup_func = fresh_modules;

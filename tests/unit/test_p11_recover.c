@@ -267,8 +267,8 @@ no_answer_at_all_makes_it_try_for_ever(void **state)
 static void
 what_is_not_the_tokens_fault_is_tried_once(void **state)
 {
-    static const enum hsmart_code codes[] = {HSMART_KEY_MISMATCH, HSMART_POLICY_REFUSED,
-                                             HSMART_PIN_GUARDED, HSMART_NO_MEMORY,    HSMART_INTERNAL};
+    static const enum hsmart_code codes[] = {HSMART_KEY_MISMATCH, HSMART_POLICY_REFUSED, HSMART_PIN_GUARDED,
+                                             HSMART_NO_MEMORY, HSMART_INTERNAL};
 
     (void)state;
     for (size_t i = 0; i < HS_ARRAY_LEN(codes); i++) {
@@ -464,6 +464,22 @@ another_token_in_the_slot_is_not_taken_for_this_one(void **state)
     assert_int_equal(fake->calls[FAKE_LOGIN], 1); /* by the rung before, which does not look for the token */
 }
 
+/* Zeros in place of blanks: its URI matches any serial number then. */
+static void
+another_token_is_not_taken_for_one_without_a_serial_number(void **state)
+{
+    hsmart_err err = {0};
+
+    (void)state;
+    hs_p11_token_unref(token);
+    fake->tokens[0].serial = NULL;
+    token = open_token(0, 2000);
+    fake->tokens[0].serial = "0002";
+    fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_DEVICE_ERROR, 1, 3);
+    assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_TOKEN_ABSENT);
+    says(&err, "another one than before (serial 0002");
+}
+
 static void
 a_module_that_does_not_start_again_is_started_by_the_probe(void **state)
 {
@@ -527,6 +543,40 @@ a_module_that_another_token_is_inside_of_is_not_restarted(void **state)
     hs_p11_token_release(other, lent);
     assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_OK);
     hs_p11_token_unref(other);
+}
+
+static void *
+request_that_hangs(void *arg)
+{
+    return hs_p11_token_request(token, &sign, NULL) != HSMART_OK ? arg : NULL;
+}
+
+static void
+a_restart_that_hangs_for_one_token_holds_up_another_until_its_deadline(void **state)
+{
+    hsmart_err err = {0};
+    pthread_t thread;
+
+    (void)state;
+    (void)alarm(60);
+    struct hs_p11_token *other = open_token(0, 300);
+    forget_calls();
+    fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_DEVICE_ERROR, 0, 0);
+    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_TOKEN_FAILED);
+    unsigned starts = fake->calls[FAKE_INITIALIZE];
+    fake_p11_hold(fake, FAKE_INITIALIZE, true);
+    assert_int_equal(pthread_create(&thread, NULL, request_that_hangs, NULL), 0);
+    while (fake_p11_calls(fake, FAKE_INITIALIZE) == starts)
+        hs_clock_sleep_ms(1);
+    hs_clock_sleep_ms(FIRST_BACKOFF_MS);
+    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_TOKEN_UNAVAILABLE); /* as a probe */
+    says(&err, "is still being recovered");
+    fake_p11_hold(fake, FAKE_INITIALIZE, false);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_OK, 0, 0);
+    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_OK); /* the next probe */
+    hs_p11_token_unref(other);
+    (void)alarm(0);
 }
 
 /* ---- Threads ---- */
@@ -992,6 +1042,8 @@ main(void)
     ADD_TEST(&rows, no_session_is_lent_after_a_recovery_that_failed);
     ADD_TEST(&rows, a_pin_changed_meanwhile_is_tried_once_and_the_new_one_helps);
     ADD_TEST(&rows, another_token_in_the_slot_is_not_taken_for_this_one);
+    ADD_TEST(&rows, another_token_is_not_taken_for_one_without_a_serial_number);
+    ADD_TEST(&rows, a_restart_that_hangs_for_one_token_holds_up_another_until_its_deadline);
     ADD_TEST(&rows, a_module_that_does_not_start_again_is_started_by_the_probe);
     ADD_TEST(&rows, a_module_that_two_tokens_share_is_restarted_for_both);
     ADD_TEST(&rows, a_module_that_another_token_is_inside_of_is_not_restarted);

@@ -140,14 +140,23 @@ static struct reading {
     {"a value of the guessed length", {CKA_SIGN, long_value, 1024, CKR_OK}, true, 1024, CKR_OK},
     {"a value longer than guessed", {CKA_SIGN, long_value, 5000, CKR_OK}, true, 5000, CKR_OK},
     {"the longest value", {CKA_SIGN, long_value, HS_P11_ATTRIBUTE_MAX, CKR_OK}, true, HS_P11_ATTRIBUTE_MAX, CKR_OK},
-    {"a value that is too long", {CKA_SIGN, long_value, HS_P11_ATTRIBUTE_MAX + 1, CKR_OK}, false, 0,
+    {"a value that is too long",
+     {CKA_SIGN, long_value, HS_P11_ATTRIBUTE_MAX + 1, CKR_OK},
+     false,
+     0,
      CKR_ATTRIBUTE_TYPE_INVALID},
     {"an unknown attribute", {CKA_SIGN, NULL, 0, CKR_ATTRIBUTE_TYPE_INVALID}, false, 0, CKR_ATTRIBUTE_TYPE_INVALID},
     {"a sensitive one", {CKA_SIGN, NULL, 0, CKR_ATTRIBUTE_SENSITIVE}, false, 0, 0},
-    {"a device error for this one alone, as p11-kit answers", {CKA_SIGN, NULL, 0, CKR_DEVICE_ERROR}, false, 0,
+    {"a device error for this one alone, as p11-kit answers",
+     {CKA_SIGN, NULL, 0, CKR_DEVICE_ERROR},
+     false,
+     0,
      CKR_DEVICE_ERROR},
     {"a general error for this one alone", {CKA_SIGN, NULL, 0, CKR_GENERAL_ERROR}, false, 0, CKR_GENERAL_ERROR},
-    {"a length that is not available", {CKA_SIGN, NULL, CK_UNAVAILABLE_INFORMATION, CKR_OK}, false, 0,
+    {"a length that is not available",
+     {CKA_SIGN, NULL, CK_UNAVAILABLE_INFORMATION, CKR_OK},
+     false,
+     0,
      CKR_ATTRIBUTE_TYPE_INVALID},
 };
 
@@ -337,17 +346,154 @@ a_key_pair_that_is_not_made_leaves_the_handles_alone(void **state)
 
     (void)state;
     fake_p11_answer(fake, FAKE_GENERATE_KEY_PAIR, CKR_DEVICE_MEMORY, 1, 1);
-    assert_int_equal(hs_p11_session_generate(&session, CKM_EC_KEY_PAIR_GEN, NULL, 0, NULL, 0, &public_key, &private_key,
-                                             &err),
-                     HSMART_TOKEN_FAILED);
+    assert_int_equal(
+        hs_p11_session_generate(&session, CKM_EC_KEY_PAIR_GEN, NULL, 0, NULL, 0, &public_key, &private_key, &err),
+        HSMART_TOKEN_FAILED);
     assert_int_equal(public_key, 1);
     assert_int_equal(private_key, 2);
     assert_true(session.doubtful);
-    assert_int_equal(hs_p11_session_generate(&session, CKM_EC_KEY_PAIR_GEN, NULL, 0, NULL, 0, &public_key, &private_key,
-                                             &err),
-                     HSMART_OK);
+    assert_int_equal(
+        hs_p11_session_generate(&session, CKM_EC_KEY_PAIR_GEN, NULL, 0, NULL, 0, &public_key, &private_key, &err),
+        HSMART_OK);
     assert_int_equal(public_key, 11);
     assert_int_equal(private_key, 12);
+}
+
+/* ---- What a module has not, and what is asked wrongly ---- */
+
+static const CK_ATTRIBUTE nine[9] = {{CKA_TOKEN, (void *)(uintptr_t)&yes, sizeof yes}};
+
+static enum hsmart_code
+call_destroy(hsmart_err *err)
+{
+    return hs_p11_session_destroy(&session, (struct hs_p11_object){1, CKO_PRIVATE_KEY}, err);
+}
+
+static enum hsmart_code
+call_set_date(hsmart_err *err)
+{
+    return hs_p11_session_set_date(&session, 1, CKA_END_DATE, span("20301231"), err);
+}
+
+static enum hsmart_code
+call_create(hsmart_err *err)
+{
+    return hs_p11_session_create_certificate(&session, nine, 1, err);
+}
+
+static enum hsmart_code
+call_generate(hsmart_err *err)
+{
+    CK_OBJECT_HANDLE public_key, private_key;
+
+    return hs_p11_session_generate(&session, CKM_EC_KEY_PAIR_GEN, nine, 1, nine, 1, &public_key, &private_key, err);
+}
+
+static enum hsmart_code
+set_another_attribute(hsmart_err *err)
+{
+    return hs_p11_session_set_date(&session, 1, CKA_EXTRACTABLE, (struct hs_span){&yes, sizeof yes}, err);
+}
+
+static enum hsmart_code
+search_by_nine(hsmart_err *err)
+{
+    struct hs_p11_object *objects = NULL;
+    size_t count = 0;
+
+    return hs_p11_session_find(&session, CKO_DATA, nine, HS_ARRAY_LEN(nine), &objects, &count, err);
+}
+
+static enum hsmart_code
+create_with_nine(hsmart_err *err)
+{
+    return hs_p11_session_create_certificate(&session, nine, HS_ARRAY_LEN(nine), err);
+}
+
+static enum hsmart_code
+read_49(hsmart_err *err)
+{
+    struct hs_p11_attribute attributes[49] = {{.type = CKA_LABEL}};
+
+    return hs_p11_session_read(&session, (struct hs_p11_object){1, CKO_DATA}, attributes, 49, err);
+}
+
+#define FUNCTION(name) offsetof(CK_FUNCTION_LIST, name)
+static struct refused_call {
+    const char *name;
+    enum hsmart_code (*run)(hsmart_err *err);
+    size_t missing; /* the function's place in the list; 0: none is */
+    enum hsmart_code code;
+} refused_calls[] = {
+    {"destroying, by a module that cannot", call_destroy, FUNCTION(C_DestroyObject), HSMART_TOKEN_INCAPABLE},
+    {"a date, by a module that cannot", call_set_date, FUNCTION(C_SetAttributeValue), HSMART_TOKEN_INCAPABLE},
+    {"a certificate, by a module that cannot", call_create, FUNCTION(C_CreateObject), HSMART_TOKEN_INCAPABLE},
+    {"a key pair, by a module that cannot", call_generate, FUNCTION(C_GenerateKeyPair), HSMART_TOKEN_INCAPABLE},
+    {"an attribute that is no date", set_another_attribute, 0, HSMART_INTERNAL},
+    {"a search by too much", search_by_nine, 0, HSMART_INTERNAL},
+    {"a certificate with too much", create_with_nine, 0, HSMART_INTERNAL},
+    {"too much read at once", read_49, 0, HSMART_INTERNAL},
+};
+
+static void
+what_cannot_be_is_refused_before_the_module_is_called(void **state)
+{
+    const struct refused_call *row = *state;
+    CK_FUNCTION_LIST functions = *fake->functions;
+    hsmart_err err = {0};
+
+    if (row->missing != 0)
+        memset((char *)&functions + row->missing, 0, sizeof functions.C_Sign);
+    session.p11 = &functions;
+    enum hsmart_code code = row->run(&err);
+    session.p11 = fake->functions;
+    assert_int_equal(code, row->code);
+    assert_true(err.text[0] != 0);
+    for (size_t i = 0; i < FAKE_FUNCTION_COUNT; i++)
+        assert_int_equal(fake->calls[i], 0);
+}
+
+static CK_RV
+refuse_destroy(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object)
+{
+    (void)handle;
+    (void)object;
+    return CKR_ACTION_PROHIBITED;
+}
+
+static CK_RV
+refuse_set(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+    (void)attributes;
+    (void)count;
+    return refuse_destroy(handle, object);
+}
+
+static CK_RV
+refuse_create(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *object)
+{
+    return refuse_set(handle, *object, attributes, count);
+}
+
+static void
+a_change_that_the_token_refuses_is_told(void **state)
+{
+    enum hsmart_code (*const changes[])(hsmart_err * err) = {call_destroy, call_set_date, call_create};
+    CK_FUNCTION_LIST functions = *fake->functions;
+
+    (void)state;
+    functions.C_DestroyObject = refuse_destroy;
+    functions.C_SetAttributeValue = refuse_set;
+    functions.C_CreateObject = refuse_create;
+    session.p11 = &functions;
+    for (size_t i = 0; i < HS_ARRAY_LEN(changes); i++) {
+        hsmart_err err = {0};
+        session.doubtful = false;
+        assert_int_equal(changes[i](&err), HSMART_TOKEN_FAILED);
+        assert_non_null(strstr(err.text, "CKR_ACTION_PROHIBITED"));
+        assert_true(session.doubtful);
+    }
+    session.p11 = fake->functions;
 }
 
 /* ---- EC points ---- */
@@ -412,6 +558,8 @@ main(void)
     ADD_ROWS(&rows, a_refused_sign_says_why_and_leaves_out_untouched, signings);
     ADD_TEST(&rows, a_signature_replaces_what_was_in_the_buffer);
     ADD_TEST(&rows, a_key_pair_that_is_not_made_leaves_the_handles_alone);
+    ADD_ROWS(&rows, what_cannot_be_is_refused_before_the_module_is_called, refused_calls);
+    ADD_TEST(&rows, a_change_that_the_token_refuses_is_told);
     ADD_ROWS(&rows, the_exact_length_decides_what_a_point_is, points);
     for (size_t i = 0; i < rows.count; i++) {
         rows.tests[i].setup_func = fresh_session;

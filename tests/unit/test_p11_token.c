@@ -1,6 +1,7 @@
 /* A token: found, opened, logged in to, its sessions shared; against a module that answers what a test tells it to, and
  * against SoftHSM2. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,7 +11,9 @@
 
 #include "clock.h"
 #include "err.h"
+#include "failing_calls.h"
 #include "fake/fake_p11.h"
+#include "p11_handover.h"
 #include "p11_slots.h"
 #include "p11_token.h"
 #include "p11_token_init.h"
@@ -445,6 +448,87 @@ a_pin_that_no_answer_judges_is_tried_twice(void **state)
         assert_int_equal(hs_p11_token_guard_reopen(&options, NULL), HSMART_OK);
     }
     hs_p11_token_unref(open_fake(&options));
+}
+
+/* The guard's directory, the record before the login, and then the one after it. */
+static void
+an_end_that_cannot_be_written_down_is_told(void **state)
+{
+    hsmart_token_options options = fake_options();
+
+    (void)state;
+    hs_test_fail_call(TEST_FSYNC_DIRECTORY, EIO, 2);
+    struct hs_p11_token *token = open_fake(&options);
+    assert_true(hs_test_end_failing_calls());
+    assert_non_null(strstr(log_text, "the next login with this PIN needs an operator's word"));
+    hs_p11_token_unref(token);
+}
+
+static struct use {
+    const char *name;
+    bool has_pin;
+    CK_RV rv; /* of the login for one use */
+    enum hsmart_code code;
+    const char *says;
+} uses[] = {
+    {"taken", true, CKR_OK, HSMART_OK, NULL},
+    {"not known as such by the token: C_Sign decides", true, CKR_USER_TYPE_INVALID, HSMART_OK, NULL},
+    {"refused", true, CKR_PIN_INCORRECT, HSMART_PIN_REFUSED, "CKR_PIN_INCORRECT"},
+    {"without a PIN source", false, CKR_OK, HSMART_PIN_UNAVAILABLE, "no PIN source is given"},
+};
+
+static void
+a_login_for_one_use_is(void **state)
+{
+    const struct use *row = *state;
+    hsmart_token_options options = fake_options();
+    struct hs_p11_session *session = NULL;
+    hsmart_err err = {0};
+
+    options.pin_source = row->has_pin ? files.pin_source : NULL;
+    struct hs_p11_token *token = open_fake(&options);
+    assert_int_equal(hs_p11_token_acquire(token, false, 1000, &session, NULL), HSMART_OK);
+    fake_p11_answer(fake, FAKE_LOGIN, row->rv, 0, 0);
+    assert_int_equal(hs_p11_token_login_for_use(token, session, &err), row->code);
+    says(&err, row->says);
+    assert_int_equal(session->doubtful, row->code != HSMART_OK); /* its operation is still active */
+    hs_p11_token_release(token, session);
+    hs_p11_token_unref(token);
+}
+
+static struct handing_over {
+    const char *name;
+    bool has_pin;
+    enum hs_p11_login_end end;
+    enum hsmart_code next; /* opening */
+} handings_over[] = {
+    {"taken: nothing stands against the next login", true, HS_P11_LOGIN_TAKEN, HSMART_OK},
+    {"refused: the guard is closed", true, HS_P11_LOGIN_REFUSED, HSMART_PIN_GUARDED},
+    {"without an end: the guard is closed", true, HS_P11_LOGIN_UNKNOWN, HSMART_PIN_GUARDED},
+    {"none, without a PIN source", false, HS_P11_LOGIN_REFUSED, HSMART_OK},
+};
+
+static void
+a_login_by_another_library_is(void **state)
+{
+    const struct handing_over *row = *state;
+    hsmart_token_options options = fake_options();
+    struct hs_p11_handover handover = {.guard.lock_fd = -1};
+    struct hs_p11_token *token = NULL;
+
+    options.pin_source = row->has_pin ? files.pin_source : NULL;
+    token = open_fake(&options);
+    assert_int_equal(hs_p11_handover_take(token, &handover, NULL), HSMART_OK);
+    hs_p11_token_unref(token);
+    assert_string_equal(handover.label, "fake");
+    assert_int_equal(handover.has_login, row->has_pin);
+    assert_int_equal(hs_p11_handover_begin(&handover, NULL), HSMART_OK);
+    assert_int_equal(hs_p11_handover_end(&handover, row->end, NULL), HSMART_OK);
+    hs_p11_handover_clear(&handover);
+    options.pin_source = files.pin_source;
+    token = NULL;
+    assert_int_equal(hs_p11_token_open(&options, &token, NULL), row->next);
+    hs_p11_token_unref(token);
 }
 
 static struct pin_limits {
@@ -884,11 +968,10 @@ the_child_of_a_fork_opens_the_token_anew(void **state)
 {
     hsmart_token_options options = fake_options();
     struct hs_p11_token *token = open_fake(&options), *own = NULL;
-    struct hs_p11_session *session = NULL;
+    struct hs_p11_session *session = NULL, *lent = acquire(token, false);
     int status = 0;
 
     (void)state;
-    hs_p11_token_release(token, acquire(token, false));
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
@@ -896,6 +979,8 @@ the_child_of_a_fork_opens_the_token_anew(void **state)
         memset(fake->calls, 0, sizeof fake->calls);
         enum hsmart_code code = hs_p11_token_acquire(token, false, 10, &session, &err);
         bool told = code == HSMART_FORKED && strstr(err.text, "fork") != NULL;
+        told = told && hs_p11_token_stop(token, NULL) == HSMART_FORKED;
+        hs_p11_token_release(token, lent);
         hs_p11_token_unref(token);
         unsigned calls = 0;
         for (size_t i = 0; i < FAKE_FUNCTION_COUNT; i++)
@@ -911,7 +996,8 @@ the_child_of_a_fork_opens_the_token_anew(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
-    hs_p11_token_release(token, acquire(token, false)); /* the parent is unharmed */
+    hs_p11_token_release(token, lent); /* the parent is unharmed */
+    hs_p11_token_release(token, acquire(token, false));
     hs_p11_token_unref(token);
     assert_int_equal(fake->open_sessions, 0);
 }
@@ -970,20 +1056,113 @@ a_token_is_set_up(void **state)
         assert_true((fake->tokens[0].flags & CKF_USER_PIN_INITIALIZED) != 0);
 }
 
+static struct half_set_up {
+    const char *name;
+    enum fake_function function;
+    CK_RV rv;
+    unsigned call; /* the one that answers so; 0: each */
+    enum hsmart_code code;
+    bool is_initialized; /* and so is without a user PIN */
+} halves[] = {
+    {"the slots cannot be listed", FAKE_GET_SLOT_LIST, CKR_DEVICE_ERROR, 1, HSMART_TOKEN_FAILED, false},
+    {"it is not initialised", FAKE_INIT_TOKEN, CKR_SESSION_EXISTS, 0, HSMART_TOKEN_BUSY, false},
+    {"the slots cannot be listed afterwards", FAKE_GET_SLOT_LIST, CKR_DEVICE_ERROR, 3, HSMART_TOKEN_FAILED, true},
+    {"no session can be opened", FAKE_OPEN_SESSION, CKR_DEVICE_REMOVED, 0, HSMART_TOKEN_ABSENT, true},
+    {"the officer is not let in", FAKE_LOGIN, CKR_PIN_INCORRECT, 0, HSMART_PIN_REFUSED, true},
+    {"the user's PIN is refused", FAKE_INIT_PIN, CKR_PIN_TOO_WEAK, 0, HSMART_PIN_REFUSED, true},
+};
+
 static void
 a_token_half_set_up_is_told(void **state)
+{
+    const struct half_set_up *row = *state;
+    hsmart_token_options options = fake_options();
+    hsmart_token_init_options init = {.label = "new", .so_pin_source = files.so_pin_source};
+    hsmart_err err = {0};
+
+    fake->tokens[0].flags = CKF_LOGIN_REQUIRED;
+    fake_p11_answer(fake, row->function, row->rv, row->call, row->call);
+    assert_int_equal(hs_p11_token_init(&options, &init, &err), row->code);
+    assert_int_equal(strstr(err.text, "its user PIN is not set") != NULL, row->is_initialized);
+    says(&err, "the token answered CKR_");
+    assert_int_equal(fake->open_sessions, 0);
+}
+
+static void
+one_that_cannot_be_told_from_another_gets_no_user_pin(void **state)
 {
     hsmart_token_options options = fake_options();
     hsmart_token_init_options init = {.label = "new", .so_pin_source = files.so_pin_source};
     hsmart_err err = {0};
 
     (void)state;
+    fake->tokens[1] = (struct fake_token){.label = "new", .serial = "2", .flags = CKF_TOKEN_INITIALIZED};
     fake->tokens[0].flags = CKF_LOGIN_REQUIRED;
-    fake_p11_answer(fake, FAKE_INIT_PIN, CKR_PIN_TOO_WEAK, 0, 0);
-    assert_int_equal(hs_p11_token_init(&options, &init, &err), HSMART_PIN_REFUSED);
-    says(&err, "its user PIN is not set");
-    says(&err, "CKR_PIN_TOO_WEAK");
-    assert_int_equal(fake->open_sessions, 0);
+    fake->token_count = 2;
+    assert_int_equal(hs_p11_token_init(&options, &init, &err), HSMART_TOKEN_AMBIGUOUS);
+    says(&err, "2 tokens with this label and without a user PIN");
+    assert_int_equal(fake->calls[FAKE_INIT_PIN], 0);
+}
+
+static void
+of_two_that_are_named_none_is_initialised(void **state)
+{
+    hsmart_token_options options = fake_options();
+    hsmart_token_init_options init = {.label = "new", .so_pin_source = files.so_pin_source, .reinitialize = true};
+    hsmart_err err = {0};
+
+    (void)state;
+    fake->tokens[1] = fake->tokens[0];
+    fake->token_count = 2;
+    options.uri = "pkcs11:token=fake";
+    assert_int_equal(hs_p11_token_init(&options, &init, &err), HSMART_TOKEN_AMBIGUOUS);
+    says(&err, "several tokens match pkcs11:token=fake");
+    assert_int_equal(fake->calls[FAKE_INIT_TOKEN], 0);
+}
+
+static struct pin_sources {
+    const char *name, *so_pin_source, *pin_source;
+    enum hsmart_code code;
+    const char *says;
+} pin_sources[] = {
+    {"none for the officer", NULL, "file:/no/such/pin", HSMART_INVALID_ARGUMENT, "two PIN sources"},
+    {"one for the officer that is none", "1234", "file:/no/such/pin", HSMART_INVALID_ARGUMENT, "PIN source"},
+    {"the officer at the PIN pad", "pinpad", "file:/no/such/pin", HSMART_INVALID_ARGUMENT, "PIN pad"},
+    {"one for the officer that gives nothing", "file:/no/such/pin", "pinpad", HSMART_PIN_UNAVAILABLE, "No such file"},
+    {"none for the user", "fd:9999", NULL, HSMART_PIN_UNAVAILABLE, "descriptor"},
+};
+
+static void
+a_token_is_not_set_up_with_pin_sources(void **state)
+{
+    const struct pin_sources *row = *state;
+    hsmart_token_options options = fake_options();
+    hsmart_token_init_options init = {.label = "new", .so_pin_source = row->so_pin_source};
+    hsmart_err err = {0};
+
+    options.pin_source = row->pin_source;
+    fake->tokens[0].flags = CKF_LOGIN_REQUIRED;
+    assert_int_equal(hs_p11_token_init(&options, &init, &err), row->code);
+    says(&err, row->says);
+    assert_int_equal(fake->calls[FAKE_INIT_TOKEN], 0);
+}
+
+static void
+a_module_that_cannot_set_up_says_so(void **state)
+{
+    hsmart_token_options options = fake_options();
+    hsmart_token_init_options init = {.label = "new", .so_pin_source = files.so_pin_source};
+    CK_FUNCTION_LIST before = *fake->functions;
+
+    (void)state;
+    fake->tokens[0].flags = CKF_LOGIN_REQUIRED;
+    fake->functions->C_InitToken = NULL;
+    assert_int_equal(hs_p11_token_init(&options, &init, NULL), HSMART_TOKEN_INCAPABLE);
+    *fake->functions = before;
+    fake->functions->C_InitPIN = NULL;
+    assert_int_equal(hs_p11_token_init(&options, &init, NULL), HSMART_TOKEN_INCAPABLE);
+    *fake->functions = before;
+    assert_int_equal(fake->calls[FAKE_INIT_TOKEN], 0);
 }
 
 /* ---- SoftHSM2 ---- */
@@ -1078,6 +1257,9 @@ main(void)
     ADD_ROWS(&rows, the_flags_are_read_before_a_pin_is_tried, flagged);
     ADD_ROWS(&rows, a_wrong_pin_is_tried_once_and_what_is_left_is_told, refusals);
     ADD_ROWS(&rows, a_pin_that_no_answer_judges_is_tried_twice, unclears);
+    ADD_TEST(&rows, an_end_that_cannot_be_written_down_is_told);
+    ADD_ROWS(&rows, a_login_for_one_use_is, uses);
+    ADD_ROWS(&rows, a_login_by_another_library_is, handings_over);
     ADD_ROWS(&rows, a_pin_of_the_wrong_length_is_not_tried, pin_limits);
     ADD_TEST(&rows, a_user_who_is_logged_in_already_is_fine);
     ADD_TEST(&rows, without_a_pin_source_nobody_logs_in);
@@ -1098,7 +1280,11 @@ main(void)
     ADD_TEST(&rows, who_waits_for_a_session_gets_the_next_one);
     ADD_TEST(&rows, the_child_of_a_fork_opens_the_token_anew);
     ADD_ROWS(&rows, a_token_is_set_up, setting_ups);
-    ADD_TEST(&rows, a_token_half_set_up_is_told);
+    ADD_ROWS(&rows, a_token_half_set_up_is_told, halves);
+    ADD_TEST(&rows, one_that_cannot_be_told_from_another_gets_no_user_pin);
+    ADD_TEST(&rows, of_two_that_are_named_none_is_initialised);
+    ADD_ROWS(&rows, a_token_is_not_set_up_with_pin_sources, pin_sources);
+    ADD_TEST(&rows, a_module_that_cannot_set_up_says_so);
     for (size_t i = 0; i < rows.count; i++) {
         rows.tests[i].setup_func = fresh_fake;
         rows.tests[i].teardown_func = remove_files;

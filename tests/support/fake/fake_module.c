@@ -171,7 +171,8 @@ fake_get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
         return CKR_TOKEN_NOT_PRESENT;
     memset(info, 0, sizeof *info);
     PAD(info->label, token->label);
-    PAD(info->serialNumber, token->serial);
+    if (token->serial != NULL) /* else zeros, as some leave it */
+        PAD(info->serialNumber, token->serial);
     PAD(info->manufacturerID, token->manufacturer);
     PAD(info->model, "fake");
     info->flags = token->flags;

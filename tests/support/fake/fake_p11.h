@@ -40,7 +40,8 @@ struct fake_answer {
 };
 
 struct fake_token {
-    const char *label, *serial, *manufacturer;
+    const char *label, *manufacturer;
+    const char *serial; /* NULL: zero bytes in place of blanks */
     const char *pin, *so_pin;
     CK_FLAGS flags;
     CK_FLAGS flags_after_wrong_pin; /* added by a wrong PIN, taken away by a right one */
