@@ -8,18 +8,18 @@
 #define HELP_COLUMN 27U
 #define LINE_WIDTH 100U
 
-/* Breaks `words` at spaces, later lines indented to the help column. */
+/* Breaks `words` at spaces, later lines indented to the column `indent`, where the first begins. */
 static void
-put_wrapped(struct text *text, const char *words)
+put_wrapped(struct text *text, size_t indent, const char *words)
 {
-    size_t column = HELP_COLUMN;
+    size_t column = indent;
 
     while (*words != 0) {
         size_t len = strcspn(words, " ");
         if (column + len + 1 > LINE_WIDTH) {
-            text_put(text, "\n%*s", (int)HELP_COLUMN, "");
-            column = HELP_COLUMN;
-        } else if (column > HELP_COLUMN) {
+            text_put(text, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
             text_put(text, " ");
             column++;
         }
@@ -42,7 +42,7 @@ put_option(struct text *text, const struct cli_option *option)
                    option->argument != NULL ? option->argument : "");
     text_put(text, "%-*s", (int)HELP_COLUMN - 1, left);
     text_put(text, strlen(left) >= HELP_COLUMN ? "\n%*s" : " ", (int)HELP_COLUMN, "");
-    put_wrapped(text, option->help);
+    put_wrapped(text, HELP_COLUMN, option->help);
 }
 
 static void
@@ -69,8 +69,9 @@ cli_help_verb(const struct cli_program *program, const struct cli_verb *verb, st
 {
     struct text text = {.out = out};
 
-    text_put(&text, "Usage: %s [options]%s%s\n%s\n", cli_command_of(program, verb).words,
-             verb->operands != NULL ? " " : "", verb->operands != NULL ? verb->operands : "", verb->summary);
+    text_put(&text, "Usage: %s [options]%s%s\n", cli_command_of(program, verb).words,
+             verb->operands != NULL ? " " : "", verb->operands != NULL ? verb->operands : "");
+    put_wrapped(&text, 0, verb->summary);
     for (size_t i = 0; i < CLI_GROUPS_MAX && verb->groups[i] != NULL; i++)
         put_group(&text, verb->groups[i]);
     text_put(&text, "\nExample:\n%s", verb->example);
@@ -88,8 +89,10 @@ cli_help_program(const struct cli_program *program, const char *prefix, struct h
     text_put(&text, "Usage: %s COMMAND [options]\n%s\n\nCommands:\n", program->name, program->summary);
     for (size_t i = 0; i < program->verb_count; i++) {
         const struct cli_verb *verb = program->verbs[i];
-        if (strncmp(verb->name, prefix, strlen(prefix)) == 0)
-            text_put(&text, "  %-*s%s\n", (int)HELP_COLUMN - 2, verb->name, verb->summary);
+        if (strncmp(verb->name, prefix, strlen(prefix)) != 0)
+            continue;
+        text_put(&text, "  %-*s", (int)HELP_COLUMN - 2, verb->name);
+        put_wrapped(&text, HELP_COLUMN, verb->summary);
     }
     text_put(&text, "\n%s COMMAND --help explains one command, with an example.\n", program->name);
     text_put(&text, "%s --completion bash|zsh|fish prints the completion for a shell.\n", program->name);
