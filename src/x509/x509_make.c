@@ -7,6 +7,7 @@
 
 #include "err.h"
 #include "text.h"
+#include "x509_names.h"
 
 #define SERIAL_LEN 20U /* RFC 5280 section 4.1.2.2: at most 20 octets, positive */
 #define SUBJECT_MAX_LEN 1024U
@@ -39,142 +40,7 @@ signing_failed(hsmart_err *err, const char *step)
     return code;
 }
 
-/* ---- The subject: RFC 4514 ---- */
-
-static const struct subject_type {
-    const char *name; /* as it may be written; section 3, and what certificates of clients have besides */
-    int nid;
-} subject_types[] = {
-    {"CN", NID_commonName},
-    {"O", NID_organizationName},
-    {"OU", NID_organizationalUnitName},
-    {"C", NID_countryName},
-    {"ST", NID_stateOrProvinceName},
-    {"L", NID_localityName},
-    {"STREET", NID_streetAddress},
-    {"DC", NID_domainComponent},
-    {"UID", NID_userId},
-    {"serialNumber", NID_serialNumber},
-    {"emailAddress", NID_pkcs9_emailAddress},
-};
-
-static const struct subject_type *
-subject_type_by_name(struct hs_span name)
-{
-    for (size_t i = 0; i < HS_ARRAY_LEN(subject_types); i++)
-        if (hs_span_equal_str(name, subject_types[i].name))
-            return &subject_types[i];
-    return NULL;
-}
-
-/* Reads one value up to an unescaped comma; returns what follows it, NULL when an escape is cut off. */
-static const char *
-read_value(const char *text, struct hs_buf *out_value, hsmart_err *err)
-{
-    size_t kept = 0; /* the length up to the last character that is not an unescaped space */
-
-    while (*text == ' ')
-        text++;
-    for (; *text != 0 && *text != ','; text++) {
-        bool escaped = *text == '\\';
-        if (escaped && *++text == 0) {
-            (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "the subject ends in the middle of an escape");
-            return NULL;
-        }
-        if (hs_buf_append(out_value, (struct hs_span){(const uint8_t *)text, 1}, err) != HSMART_OK)
-            return NULL;
-        if (escaped || *text != ' ')
-            kept = out_value->len;
-    }
-    return hs_buf_resize(out_value, kept, err) == HSMART_OK ? text : NULL;
-}
-
-/* One "TYPE=value"; the new entry goes to the front, since RFC 4514 writes names backwards. */
-static enum hsmart_code
-add_entry(const char **text, X509_NAME *name, hsmart_err *err)
-{
-    struct hs_buf value = {0};
-    enum hsmart_code code = HSMART_INVALID_ARGUMENT;
-    const char *equals, *rest;
-
-    while (**text == ' ')
-        (*text)++;
-    equals = strchr(*text, '=');
-    if (equals == NULL)
-        return hs_err_set(err, code, "the subject has no \"=\" in \"%s\"", *text);
-    const struct subject_type *type =
-        subject_type_by_name((struct hs_span){(const uint8_t *)*text, (size_t)(equals - *text)});
-    if (type == NULL) {
-        (void)hs_err_set(err, code, "the subject has a type that is not known here: \"%.*s\"", (int)(equals - *text),
-                         *text);
-        hs_err_hint(err, "known are CN, O, OU, C, ST, L, STREET, DC, UID, serialNumber and emailAddress");
-        return code;
-    }
-    rest = read_value(equals + 1, &value, err);
-    if (rest == NULL)
-        goto out;
-    if (value.len == 0) {
-        code = hs_err_set(err, code, "the subject has no value for %s", type->name);
-        goto out;
-    }
-    if (X509_NAME_add_entry_by_NID(name, type->nid, MBSTRING_UTF8, value.data, (int)value.len, 0, 0) != 1) {
-        code = openssl_failed(err, code, "the subject has a value that its type does not take");
-        hs_err_hint(err, "%s is \"%.60s\"; C takes two letters, CN at most 64 characters", type->name,
-                    hs_buf_text(&value));
-        goto out;
-    }
-    *text = *rest == ',' ? rest + 1 : rest;
-    code = *rest == ',' && rest[1] == 0 ? hs_err_set(err, HSMART_INVALID_ARGUMENT, "the subject ends with a comma")
-                                        : HSMART_OK;
-out:
-    hs_buf_clear(&value);
-    return code;
-}
-
-static enum hsmart_code
-parse_subject(const char *text, X509_NAME **out_name, hsmart_err *err)
-{
-    X509_NAME *name = X509_NAME_new();
-    enum hsmart_code code = name != NULL ? HSMART_OK : hs_err_no_memory(err);
-
-    while (code == HSMART_OK && *text != 0)
-        code = add_entry(&text, name, err);
-    if (code != HSMART_OK) {
-        X509_NAME_free(name);
-        return code;
-    }
-    *out_name = name;
-    return HSMART_OK;
-}
-
-/* ---- Subject alternative names ---- */
-
-static const struct name_kind {
-    const char *prefix;
-    int type;
-} name_kinds[] = {{"URI:", GEN_URI}, {"DNS:", GEN_DNS}, {"email:", GEN_EMAIL}, {"IP:", GEN_IPADD}};
-
-/* The value goes in as it is: no list or section of OpenSSL's own syntax can come out of it. */
-static enum hsmart_code
-add_name(GENERAL_NAMES *names, const char *text, hsmart_err *err)
-{
-    for (size_t i = 0; i < HS_ARRAY_LEN(name_kinds); i++) {
-        size_t len = strlen(name_kinds[i].prefix);
-        if (strncmp(text, name_kinds[i].prefix, len) != 0)
-            continue;
-        GENERAL_NAME *name =
-            text[len] != 0 ? a2i_GENERAL_NAME(NULL, NULL, NULL, name_kinds[i].type, text + len, 0) : NULL;
-        if (name == NULL || sk_GENERAL_NAME_push(names, name) <= 0) {
-            GENERAL_NAME_free(name);
-            ERR_clear_error();
-            break;
-        }
-        return HSMART_OK;
-    }
-    (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "\"%s\" is not an alternative name", text);
-    hs_err_hint(err, "write URI:https://app.example, DNS:app.example, email:ops@app.example or IP:192.0.2.1");
-    return HSMART_INVALID_ARGUMENT;
-}
+/* ---- Wishes ---- */
 
 static enum hsmart_code
 parse_names(const struct hs_x509_wish *wish, GENERAL_NAMES **out_names, hsmart_err *err)
@@ -182,8 +48,14 @@ parse_names(const struct hs_x509_wish *wish, GENERAL_NAMES **out_names, hsmart_e
     GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
     enum hsmart_code code = names != NULL ? HSMART_OK : hs_err_no_memory(err);
 
-    for (size_t i = 0; i < wish->name_count && code == HSMART_OK; i++)
-        code = add_name(names, wish->names[i], err);
+    for (size_t i = 0; i < wish->name_count && code == HSMART_OK; i++) {
+        GENERAL_NAME *name = NULL;
+        code = hs_x509_parse_alternative(wish->names[i], &name, err);
+        if (code == HSMART_OK && sk_GENERAL_NAME_push(names, name) <= 0) {
+            GENERAL_NAME_free(name);
+            code = hs_err_no_memory(err);
+        }
+    }
     if (code != HSMART_OK) {
         GENERAL_NAMES_free(names);
         return code;
@@ -218,7 +90,7 @@ hs_x509_check_wish(const struct hs_x509_wish *wish, hsmart_err *err)
         hs_err_hint(err, "libp11 signs by PKCS#1 v1.5 and ECDSA only: give RS384, or ES384 for an EC key");
         return HSMART_INVALID_ARGUMENT;
     }
-    code = parse_subject(wish->subject, &subject, err);
+    code = hs_x509_parse_subject(wish->subject, &subject, err);
     if (code == HSMART_OK)
         code = parse_names(wish, &names, err);
     X509_NAME_free(subject);
@@ -374,7 +246,7 @@ hs_x509_make(EVP_PKEY *key, const struct hs_x509_wish *wish, struct hs_buf *out_
     enum hsmart_code code = hs_x509_check_wish(wish, err);
 
     if (code == HSMART_OK)
-        code = parse_subject(wish->subject, &subject, err);
+        code = hs_x509_parse_subject(wish->subject, &subject, err);
     if (code == HSMART_OK)
         code = (wish->is_certificate ? make_certificate : make_request)(key, wish, subject, out_der, err);
     X509_NAME_free(subject);
