@@ -2,13 +2,12 @@
 
 Everything that is compared is interleaved: within a round each candidate has its turn, the order rotating, and a
 ratio is taken inside the round. The table shows the median of the rounds and, in brackets, the least and the greatest.
+aims.py has what was aimed at, page.py puts the page together, plot.py draws.
 """
 import argparse
 import contextlib
-import datetime
 import json
 import os
-import platform
 import re
 import shutil
 import statistics
@@ -18,7 +17,7 @@ import tempfile
 import time
 import traceback
 
-import plot
+from page import Report, say
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -37,11 +36,8 @@ class Ended(Exception):
 def last_line(words):
     if isinstance(words, bytes):
         words = words.decode(errors="replace")
-    return ((words or "").strip().splitlines() or ["no word why"])[-1][:160]
-
-
-def say(words):
-    print(words, file=sys.stderr, flush=True)
+    lines = [line for line in (words or "").strip().splitlines() if not line.lstrip().startswith("hint:")]
+    return (lines or ["no word why"])[-1][:160]
 
 
 # ---- The token: in memory, so that the disk does not count ----
@@ -223,82 +219,13 @@ def cold_turns(candidates, token, rounds, anchor):
     return walls, memory, [name for name, _, _ in usable], missing
 
 
-# ---- What is written ----
-
-
-class Report:
-    """docs/performance.md in the making, with one plot per question."""
-
-    def __init__(self, directory):
-        self.directory, self.parts, self.failures = directory, [], []
-        os.makedirs(directory, exist_ok=True)
-
-    def section(self, slug, title, question, table, notes, bars=None, unit="", limit=None):
-        lines = [f"## {title}", "", question, ""]
-        if bars:
-            name = f"performance-{slug}.svg"
-            with open(os.path.join(self.directory, name), "w", encoding="utf-8") as out:
-                out.write(plot.bars(title, bars, unit, limit))
-            lines += [f"![{title}]({name})", ""]
-        if table:
-            header, *rows = table
-            lines += ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-            lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
-        lines += [f"- {note}" for note in notes]
-        self.parts.append((slug, "\n".join(lines).rstrip() + "\n"))
-        say("\n".join(lines[2:]) + "\n")
-
-    def failed(self, question, reason):
-        self.failures.append((question, reason))
-        say(f"  {question}: {reason}")
-
-    def write(self, head):
-        path = os.path.join(self.directory, "performance.md")
-        lines = [f"**{question} was not measured, or not to its end: {reason}**\n" for question, reason in self.failures]
-        with open(path, "w", encoding="utf-8") as out:
-            out.write("\n".join([head, *lines, *(part for _, part in self.parts)]))
-        return path
-
-
-def version_of(command, pattern=r"(\d[\w.+:~-]*)"):
-    try:
-        out = subprocess.run(command, capture_output=True, text=True, check=False)
-        return re.search(pattern, out.stdout + out.stderr).group(1)
-    except (OSError, AttributeError):
-        return "not there"
-
-
-def package(name):
-    return version_of(["dpkg-query", "-W", "-f", "${Version}", name])
-
-
-def head_of(arguments, seconds):
-    model = "unknown"
-    with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
-        match = re.search(r"model name\s*:\s*(.*)", cpuinfo.read())
-        model = match.group(1) if match else model
-    versions = ", ".join(f"{name} {version}" for name, version in (
-        ("Linux", platform.release().split("-")[0]), ("OpenSSL", version_of(["openssl", "version"], r"OpenSSL (\S+)")),
-        ("SoftHSM2", package("softhsm2")), ("libp11", package("libp11-3")), ("OpenSC", package("opensc")),
-        ("libcurl", package("libcurl4")), ("Node.js", version_of(["node", "--version"], r"v(\S+)")),
-        ("Python", version_of([PYTHON, "--version"], r"Python (\S+)")),
-        ("Java", version_of(["java", "-version"], r'"([^"]+)"'))))
-    quick = " A quick run: few rounds, wide brackets." if arguments.quick else ""
-    return f"""# Performance
-
-What hsmart costs, beside the limit (a bare `C_SignInit` and `C_Sign` loop) and beside what people use today. This page and its plots are
-written by `tests/bench/run`; nothing here is a test, since machines are noisy.
-
-Measured on {datetime.date.today().isoformat()} in {seconds:.0f} s: {os.cpu_count()} cores of {model}; {versions}. The token is SoftHSM2 with
-its directory in memory.{quick} All candidates take turns within one run; a ratio is taken inside a round; shown are the median of the
-rounds and, in brackets, the least and the greatest. Instructions are counted by callgrind and are repeatable to about half a percent.
-A ratio above 1 in the plots is slower than the anchor unless the text says otherwise.
-"""
-
-
 # ---- The questions ----
 
 KEYS = [("rsa-2048", "RS384", 2048), ("rsa-3072", "RS384", 3072), ("p-384", "ES384", None)]
+
+
+def name_of(label):
+    return label.upper()
 
 
 def peers_of(token, label, alg, mode):
@@ -325,7 +252,7 @@ def compile_java(token):
 def ask_signing(token, report, arguments):
     rounds, milliseconds = (3, 200) if arguments.quick else (9, 300)
     table = [("key", "candidate", "signatures/s", "time / bare loop")]
-    bars, notes = [], []
+    bars, notes, rates = [], [], []
     for label, alg, _ in KEYS:
         say(f"  {label}, one thread")
         candidates = [("bare loop", token.peer("bench_raw", label, alg, "serve"), {}),
@@ -338,21 +265,23 @@ def ask_signing(token, report, arguments):
         ratios = Ratios("bare loop")
         with start_all(candidates, token.environment) as (served, missing):
             take_turns(served, ratios, rounds, 1, milliseconds)
+        bars.append((name_of(label), None))
         for name in ratios.values:
             values = ratios.ratios(name, invert=True)
-            table.append((label, name, f"{ratios.median(name):.0f}", three(values)))
-            if label != "rsa-2048":
-                bars.append((f"{label}: {name}", values))
-        notes += [f"{label}: {name} was left out: {reason}" for name, reason in missing]
-        count_warm(token, label, alg, notes)
+            table.append((name_of(label), name, f"{ratios.median(name):.0f}", three(values)))
+            bars.append((name, values))
+        rates.append(f"{name_of(label)} {ratios.median('hsmart'):.0f}")
+        notes += [f"{name_of(label)}: {name} was left out: {reason}" for name, reason in missing]
+        count_warm(token, label, alg, report, notes)
+    report.glance("Assertions a second, one thread, verified", ", ".join(rates))
     report.section("signing", "Assertions per second, warm",
                    "A resident process on one thread. hsmart makes whole assertions, verified before release; the bare loop signs and does "
-                   "nothing else.", table, notes, bars, "time per signature / bare loop", 1.0)
+                   "nothing else.", table, notes, bars, "time per signature / bare loop (less is better)", 1.0)
     ask_threads(token, report, arguments)
 
 
-def count_warm(token, label, alg, notes):
-    """Instructions per assertion beyond the bare loop, from runs of 10 and of 40 signatures."""
+def count_warm(token, label, alg, report, notes):
+    """Instructions per assertion beside the bare loop's, from runs of 10 and of 40 signatures."""
     def per_signature(program, extra):
         counts = [instructions(token.peer(program, label, alg, "count") + [str(n)], dict(token.environment, **extra))
                   for n in (10, 40)]
@@ -362,10 +291,13 @@ def count_warm(token, label, alg, notes):
         plain = per_signature("bench_hsmart", {"HSMART_BENCH_UNVERIFIED": "1"})
         verified = per_signature("bench_hsmart", {})
     except Skip as reason:
-        notes.append(f"{label}: instructions were not counted: {reason}")
+        notes.append(f"{name_of(label)}: instructions were not counted: {reason}")
         return
-    notes.append(f"{label}: {raw / 1e6:.2f} M instructions a signature in the bare loop; hsmart without the verification {plain / raw:.3f} times "
-                 f"that ({plain - raw:+.0f}), with it {verified / raw:.3f} times")
+    report.figure("warm", name_of(label), plain / raw)
+    if alg == "RS384":
+        report.figure("warm-verified", name_of(label), verified / raw)
+    notes.append(f"{name_of(label)}: a signature of the bare loop takes {raw / 1e6:.2f} M instructions; hsmart without the verification "
+                 f"{plain / raw:.3f} times that, with it {verified / raw:.3f} times")
 
 
 def ask_threads(token, report, arguments):
@@ -380,6 +312,7 @@ def ask_threads(token, report, arguments):
                       ("hsmart", token.peer("bench_hsmart", label, alg, "serve"), {}),
                       ("libp11", token.peer("bench_libp11", label, alg, "serve"), {})]
         cells = {}
+        bars.append((name_of(label), None))
         with start_all(candidates, token.environment) as (served, _):
             for threads in (1, 2, 4, 8):
                 ratios = Ratios("bare loop")
@@ -388,18 +321,20 @@ def ask_threads(token, report, arguments):
                     values = ratios.ratios(name)
                     cells.setdefault(name, []).append(f"{ratios.median(name):.0f}/s" if name == "bare loop" else three(values, 2))
                     if name != "bare loop" and threads == 4:
-                        bars.append((f"{label}: {name}", values))
-        table += [(label, name, *values) for name, values in cells.items()]
-    report.section("threads", "Threads",
-                   "Rate over the bare loop's with as many threads (more is better); each thread has a session of its own.", table,
-                   ["More threads than cores only add scheduling. The verification before release is work for the same cores here; with a "
-                    "real HSM it runs while the device works."], bars, "rate / bare loop, 4 threads", 1.0)
+                        bars.append((name, values))
+                    if name == "hsmart, unverified" and threads > 1:
+                        report.figure(f"threads-{threads}", name_of(label), statistics.median(values))
+        table += [(name_of(label), name, *values) for name, values in cells.items()]
+    report.section("threads", "Several threads",
+                   "The rate beside the bare loop's with as many threads; each thread has a session of its own. The plot shows 4 threads.", table,
+                   [f"This machine has {os.cpu_count()} cores: more threads than that only add scheduling. The verification is work for the same "
+                    "cores here; with a real HSM it runs while the device works."], bars, "rate / bare loop (more is better)", 1.0)
 
 
 def ask_cold(token, report, arguments):
     rounds = 5 if arguments.quick else 15
     table = [("key", "candidate", "wall ms", "wall / bare program", "memory MB")]
-    bars, notes = [], []
+    bars, notes, costs = [], [], []
     for label, alg, _ in (KEYS[1], KEYS[2]):
         say(f"  {label}, cold")
         own = [f"{token.build}/bin/hsmart", "assertion", "--client-id", "8d5f6a1e-0000-4000-8000-0123456789ab", "--aud",
@@ -412,21 +347,27 @@ def ask_cold(token, report, arguments):
              ("shell and pkcs11-tool", [*shell, "pkcs11-tool"], {}),
              ("shell and openssl with the pkcs11 engine", [*shell, "engine"], {}),
              *peers_of(token, label, alg, "once")], token, rounds, "bare program in C")
+        bars.append((name_of(label), None))
         for name in usable:
             values = walls.ratios(name)
-            table.append((label, name, f"{walls.median(name):.1f}", three(values, 2), f"{memory.median(name):.1f}"))
-            bars.append((f"{label}: {name}", values))
-        notes += [f"{label}: {name} was left out: {reason}" for name, reason in missing]
+            table.append((name_of(label), name, f"{walls.median(name):.1f}", three(values, 2), f"{memory.median(name):.1f}"))
+            bars.append((name, values))
+        report.figure("cold-time", name_of(label), statistics.median(walls.ratios("hsmart assertion")))
+        report.figure("cold-memory", name_of(label), memory.median("hsmart assertion") - memory.median("bare program in C"))
+        costs.append(f"{name_of(label)} {walls.median('hsmart assertion'):.0f} ms")
+        notes += [f"{name_of(label)}: {name} was left out: {reason}" for name, reason in missing]
         try:
             raw = instructions(token.peer("bench_raw", label, alg, "once"), token.environment)
             ours = instructions(own, token.environment)
-            notes.append(f"{label}: {ours / 1e6:.1f} M instructions beside {raw / 1e6:.1f} M of the bare program: {ours / raw:.3f}; this holds the "
-                         "verification before release and the look at the key's attributes")
+            report.figure("cold-instructions", name_of(label), ours / raw)
+            notes.append(f"{name_of(label)}: {ours / 1e6:.1f} M instructions beside {raw / 1e6:.1f} M of the bare program: {ours / raw:.3f}; "
+                         "the verification before release and the look at the key's attributes are among them")
         except Skip as reason:
-            notes.append(f"{label}: instructions were not counted: {reason}")
+            notes.append(f"{name_of(label)}: instructions were not counted: {reason}")
+    report.glance("One assertion from a cold process (`hsmart assertion`)", ", ".join(costs))
     report.section("cold", "One assertion from a cold process",
-                   "The bare program only does C_Initialize, find, C_Login, C_SignInit, C_Sign and C_Finalize.", table, notes, bars,
-                   "wall time / bare program", 1.0)
+                   "A process starts, logs in, signs one assertion and ends. The bare program does C_Initialize, C_Login, one search, "
+                   "C_SignInit, C_Sign and C_Finalize.", table, notes, bars, "wall time / bare program (less is better)", 1.0)
 
 
 def constant_answers(token):
@@ -446,20 +387,22 @@ def ask_floor(token, report, arguments):
     values = [float(subprocess.run([f"{token.build}/bench/bench_floor", "20000"], capture_output=True, text=True,
                                    check=True).stdout) for _ in range(5 if arguments.quick else 15)]
     notes = []
+    report.figure("own-time", "", statistics.median(values) / 1000)
     try:
         counts = [instructions([f"{token.build}/bench/bench_floor", str(n)], token.environment) for n in (100, 1100)]
-        notes.append(f"{(counts[1] - counts[0]) / 1000:.0f} instructions an assertion")
+        notes.append(f"{(counts[1] - counts[0]) / 1000:,.0f} instructions for that")
         module, environment = constant_answers(token)
         whole = [[instructions(token.peer(program, "p-384", "ES384", "count", module) + [str(n)], environment)
                   for n in (100, 1100)] for program in ("bench_raw", "bench_hsmart")]
         bare, ours = ((many - few) / 1000 for few, many in whole)
-        notes.append(f"{ours - bare:.0f} instructions an assertion of hsmart's own beyond C_SignInit and C_Sign, digest and session pool included "
-                     "(on a token that answers with a constant, so that the signature's own scatter does not count)")
+        report.figure("own-instructions", "", ours - bare)
+        notes.append(f"{ours - bare:,.0f} instructions of hsmart's own in a whole assertion, the digest and the session pool included, beyond "
+                     "C_SignInit and C_Sign: on a token that answers with a constant, since the work of a signature itself scatters")
     except Skip as reason:
         notes.append(f"instructions were not counted: {reason}")
     report.section("floor", "Everything but the token's work",
-                   "Claims, jti, JSON and base64url over a signer that answers at once; the digest is part of the signature elsewhere.",
-                   [("what", "ns per assertion"), ("one assertion", three(values, 0))], notes)
+                   "Claims, jti, JSON and base64url, with a signer that answers at once.",
+                   [("what", "ns"), ("one assertion", three(values, 0))], notes)
 
 
 def ask_keys(token, report, arguments):
@@ -486,17 +429,20 @@ def ask_keys(token, report, arguments):
                     for step, value in re.findall(r"^(\S+) ([\d.]+)$", out, re.M):
                         place = "find" if step == "find" else "load"
                         steps.setdefault((name, place, turn), []).append(float(value))
+            bars.append((f"{count:,} pairs", None))
             for name, _ in names:
                 load = statistics.median(sum(steps[(name, "load", turn)]) for turn in range(rounds))
                 find = statistics.median(sum(steps[(name, "find", turn)]) for turn in range(rounds))
                 values = whole.ratios(name)
-                table.append((str(count), name, f"{load:.1f}", f"{find:.1f}", three(values, 2),
+                table.append((f"{count:,}", name, f"{load:.1f}", f"{find:.1f}", three(values, 2),
                               f"{statistics.median(memory[name]):.1f}"))
                 if name != "bare":
-                    bars.append((f"{count} pairs: {name}", values))
+                    bars.append((name, values))
+            if count == 5000:
+                report.figure("keys", "", statistics.median(whole.ratios("hsmart")))
     report.section("keys", "Many keys on the token",
                    "A fresh process loads the module, logs in and finds one P-384 key by its label; no signature.", table, notes, bars,
-                   "whole process / bare program", 1.0)
+                   "whole process / bare program (less is better)", 1.0)
 
 
 def ask_slow_token(token, report, arguments):
@@ -517,13 +463,15 @@ def ask_slow_token(token, report, arguments):
             ratios = Ratios("bare loop")
             take_turns(served, ratios, rounds, sessions, milliseconds)
             ideal = [rate / (sessions / 0.005) for rate in ratios.values["hsmart"]]
+            if sessions == 64:
+                report.figure("slow-token", "", statistics.median(ideal))
             bars.append((f"{sessions} sessions" if sessions > 1 else "1 session", ideal))
             table.append((str(sessions), f"{ratios.median('bare loop'):.0f}", f"{ratios.median('hsmart'):.0f}", three(ideal, 2),
                           three(ratios.ratios("hsmart"), 2)))
     report.section("slow-token", "A slow token",
-                   "Each C_Sign takes 5 ms of waiting and no work, as on a network HSM seen from its client; as many threads as sessions. "
-                   "More is better.", table, ["Nothing is verified here: with constant answers there is nothing to verify."], bars,
-                   "rate / ideal", 1.0)
+                   "Each C_Sign waits for 5 ms and does nothing, as a network HSM looks from its client; as many threads as sessions. The ideal is "
+                   "sessions / 5 ms.", table, ["Nothing is verified here: the answers are constants."], bars,
+                   "rate / ideal (more is better)", 1.0)
 
 
 def ask_one_shots(token, report, arguments):
@@ -549,12 +497,16 @@ def measure_one_shots(token, report, arguments):
                        for _ in range(8)]
             failures[name] = failures.get(name, 0) + sum(process.wait() != 0 for process in running)
             walls.add(name, (time.perf_counter() - began) * 1000)
+    report.figure("one-shots", "", failures["hsmart assertion"])
+    report.glance("Eight `hsmart assertion` at once, token on disk",
+                  f"{walls.median('hsmart assertion'):.0f} ms for all, {failures['hsmart assertion']} of {rounds * 8} failed")
     for name, _ in commands:
         table.append((name, str(rounds * 8), f"{failures[name]} ({failures[name] / (rounds * 8):.0%})", three(walls.values[name], 0)))
         bars.append((name, walls.ratios(name)))
     report.section("one-shots", "Eight one-shot signers at once",
-                   "Eight processes start together on one SoftHSM2 token, whose C_Login rewrites a file that the others read.", table, [],
-                   bars, "wall time / bare program", 1.0)
+                   "Eight processes start together on one SoftHSM2 token on disk, whose C_Login rewrites a file that the others read.", table,
+                   ["hsmart tries again where the token says that it was disturbed; the bare program does not."],
+                   bars, "wall time / bare program (less is better)", 1.0)
 
 
 class Sandbox:
@@ -591,21 +543,40 @@ class Sandbox:
         self.process.wait(timeout=20)
 
 
-def on_a_kept_connection(token, rounds):
+def on_a_kept_connection(token, rounds, report):
     # The sandbox remembers 20,000 live access tokens and is full then (503): they live for a second here.
     sandbox = Sandbox(token, token_life_s=1)
     try:
-        words = [sandbox.ready["token_endpoint"], sandbox.ca_directory, "secret", sandbox.secret_file, "serve"]
+        words = [sandbox.ready["token_endpoint"], sandbox.ca_directory, "secret", sandbox.secret_file]
+        programs = [(name, [f"{token.build}/bench/{program}", *words]) for name, program in
+                    (("bare libcurl program", "bench_request"), ("hsmart", "bench_request_hsmart"))]
         ratios = Ratios("bare libcurl program")
-        with start_all([("bare libcurl program", [f"{token.build}/bench/bench_request", *words], {}),
-                        ("hsmart", [f"{token.build}/bench/bench_request_hsmart", *words], {})], token.environment) as (served, missing):
+        with start_all([(name, [*command, "serve"], {}) for name, command in programs], token.environment) as (served, missing):
             if missing:
-                return f"On a kept connection nothing was measured: {missing[0][0]}: {missing[0][1]}"
+                return [f"On a kept connection nothing was measured: {missing[0][0]}: {missing[0][1]}"]
             take_turns(served, ratios, rounds, 1, 300)
+        values = ratios.ratios("hsmart", invert=True)
+        report.figure("request-kept", "", statistics.median(values))
+        notes = [f"On a kept connection a request takes {three(values, 2)} of the bare libcurl program's time "
+                 f"({ratios.median('bare libcurl program'):.0f} requests/s there); both read the secret and parse the answer each time"]
+        try:
+            bare, ours = ((instructions([*command, "count", "120"], token.environment)
+                           - instructions([*command, "count", "20"], token.environment)) / 100 for _, command in programs)
+            notes.append(f"On a kept connection: {ours:,.0f} instructions beside {bare:,.0f} of the bare libcurl program")
+        except Skip as reason:
+            notes.append(f"instructions were not counted: {reason}")
+        return notes
     finally:
         sandbox.close()
-    return (f"On a kept connection: {three(ratios.ratios('hsmart', invert=True), 2)} of the bare libcurl program's time a request "
-            f"({ratios.median('bare libcurl program'):.0f} requests/s there), secret read and answer parsed for each")
+
+
+def count_cold_request(bare, own, token):
+    try:
+        bare_count, own_count = (instructions(command, token.environment) for command in (bare, own))
+    except Skip as reason:
+        return [f"instructions were not counted: {reason}"]
+    return [f"Cold, with the secret: {own_count / 1e6:.1f} M instructions beside {bare_count / 1e6:.1f} M of the bare libcurl program: "
+            f"{own_count / bare_count:.2f}"]
 
 
 def ask_request(token, report, arguments):
@@ -631,10 +602,16 @@ def ask_request(token, report, arguments):
             table.append((name, f"{walls.median(name):.1f}", three(values, 2), f"{memory.median(name):.1f}"))
             bars.append((name, values))
         notes = [f"{name} was left out: {reason}" for name, reason in missing]
-        notes.append(on_a_kept_connection(token, rounds))
+        report.figure("request-cold", "", statistics.median(walls.ratios("hsmart token, secret")))
+        for name, words in (("hsmart token, ES384 assertion", "One access token by an ES384 assertion, from a cold process (`hsmart token`)"),
+                            ("hsmart token, from the cache", "The same access token again, out of the cache")):
+            if name in usable:
+                report.glance(words, f"{walls.median(name):.0f} ms")
+        notes += count_cold_request([*bare, "once"], [*by_secret, "--fresh"], token)
+        notes += on_a_kept_connection(token, rounds, report)
         report.section("request", "A cold access token request over TLS",
-                       "One process, one request to a local server over TLS 1.3; the CA certificate comes out of a hashed directory (curl is given "
-                       "the one file).", table, notes, bars, "wall time / bare libcurl program", 1.0)
+                       "One process, one request to a local server over TLS 1.3. The CA certificate comes out of a hashed directory (curl is given "
+                       "the one file).", table, notes, bars, "wall time / bare libcurl program (less is better)", 1.0)
     finally:
         sandbox.close()
 
@@ -686,7 +663,7 @@ def main():
         for name in asked:
             say(f"== {name}")
             ask(name, token, report, arguments)
-    say(f"written: {report.write(head_of(arguments, time.monotonic() - began))}")
+    say(f"written: {report.write(arguments.quick, time.monotonic() - began)}")
     return 1 if report.failures else 0
 
 

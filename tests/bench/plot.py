@@ -3,17 +3,43 @@ import math
 import statistics
 from xml.sax.saxutils import escape
 
-ROW, LEFT, WIDTH, TOP = 24, 330, 420, 52
+ROW, LEFT, WIDTH, TOP = 24, 300, 420, 52
 
 
 def scale_of(rows, limit):
-    greatest = max([max(values) for _, values in rows] + ([limit] if limit else []))
+    """Steps of the axis. A whisker may leave the plot: one odd round must not squeeze the bars."""
+    drawn = [values for _, values in rows if values]
+    greatest = max([min(max(values), 1.6 * max(statistics.median(v) for v in drawn)) for values in drawn] + ([1.08 * limit] if limit else []))
     step = next(step for step in (0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100) if greatest / step <= 8)
     ticks = int(greatest / step + 0.999)
     return step, ticks, WIDTH / (step * ticks)
 
 
+def colour_of(name):
+    if "hsmart" not in name and "session" not in name:
+        return "#b8b8b8"
+    return "#7fb3c4" if "unverified" in name or "cache" in name else "#1f6f8b"
+
+
+def heading(name, y):
+    return f'<text x="14" y="{y + 15}" font-weight="bold" fill="#222222">{escape(name)}</text>'
+
+
+def bar(name, values, y, scale, edge):
+    middle, least, greatest = statistics.median(values), min(values), max(values)
+    right = min(LEFT + greatest * scale, edge)
+    out = [f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end" fill="#222222">{escape(name)}</text>',
+           f'<rect x="{LEFT}" y="{y + 3}" width="{middle * scale:.1f}" height="{ROW - 10}" fill="{colour_of(name)}"/>',
+           f'<line x1="{LEFT + least * scale:.1f}" y1="{y + 10}" x2="{right:.1f}" y2="{y + 10}" stroke="#222222"/>']
+    if LEFT + greatest * scale > edge:
+        out.append(f'<path d="M{edge} {y + 6} l6 4 l-6 4 z" fill="#222222"/>')
+    # On a white rim, so that it can be read over the lines of the grid.
+    out.append(f'<text x="{right + 10:.1f}" y="{y + 14}" fill="#222222" stroke="#ffffff" stroke-width="3" paint-order="stroke">{middle:.2f}</text>')
+    return out
+
+
 def bars(title, rows, unit, limit=None):
+    """A bar for each (name, values); a heading for each (name, None)."""
     step, ticks, scale = scale_of(rows, limit)
     height = TOP + ROW * len(rows) + 44
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 90}" height="{height}" '
@@ -26,18 +52,12 @@ def bars(title, rows, unit, limit=None):
         out.append(f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{bottom}" stroke="#e0e0e0"/>')
         out.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle" fill="#555555">{tick * step:g}</text>')
     out.append(f'<text x="{LEFT + WIDTH / 2:.0f}" y="{bottom + 34}" text-anchor="middle" fill="#555555">{escape(unit)}</text>')
-    for index, (name, values) in enumerate(rows):
-        y = TOP + ROW * index
-        middle = statistics.median(values)
-        colour = "#1f6f8b" if "hsmart" in name or "sessions" in name else "#b8b8b8"
-        out.append(f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end" fill="#222222">{escape(name)}</text>')
-        out.append(f'<rect x="{LEFT}" y="{y + 3}" width="{middle * scale:.1f}" height="{ROW - 10}" fill="{colour}"/>')
-        out.append(f'<line x1="{LEFT + min(values) * scale:.1f}" y1="{y + 10}" x2="{LEFT + max(values) * scale:.1f}" y2="{y + 10}" '
-                   'stroke="#222222"/>')
-        out.append(f'<text x="{LEFT + max(values) * scale + 6:.1f}" y="{y + 14}" fill="#222222">{middle:.2f}</text>')
     if limit is not None:
         x = LEFT + limit * scale
         out.append(f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{bottom}" stroke="#c0392b" stroke-dasharray="4 3"/>')
+    for index, (name, values) in enumerate(rows):
+        y = TOP + ROW * index
+        out += [heading(name, y)] if values is None else bar(name, values, y, scale, LEFT + WIDTH)
     return "\n".join(out + ["</svg>"]) + "\n"
 
 

@@ -29,7 +29,9 @@ target_link_libraries(bench_request PRIVATE ${CURL_LINK_LIBRARIES})
 target_include_directories(bench_request PRIVATE ${CURL_INCLUDE_DIRS})
 hs_bench(request_hsmart LINK hs_smart)
 
-# The one thing here that is a test: what docs/scaling.md says is what the simulation gives. It has no part that is compiled.
+# What is a test here: what docs/scaling.md says is what the simulation gives, and a benchmark that fails loses nothing. Neither
+# has a part that is compiled.
 if(NOT HSMART_SANITIZE)
   hs_script_test(bench scaling COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/bench/simulate_renewals.py --check)
+  hs_script_test(bench measure COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/bench/test_measure.py)
 endif()
