@@ -1,4 +1,4 @@
-/* PKCS#11 URIs (RFC 7512), by p11-kit, with hsmart's rules on top: no PIN in a URI. */
+/* PKCS#11 URIs (RFC 7512), with hsmart's rules on top: no PIN in a URI, and nothing in it that does not count. */
 #ifndef HS_P11_URI_H
 #define HS_P11_URI_H
 

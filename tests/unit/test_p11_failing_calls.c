@@ -1,4 +1,4 @@
-/* What src/pkcs11 calls fails: the system, OpenSSL, p11-kit, and memory. Each time it says so, and leaves nothing open.
+/* What src/pkcs11 calls fails: the system, OpenSSL, and memory. Each time it says so, and leaves nothing open.
  * Linked with --wrap for each of them. */
 #define _GNU_SOURCE
 #include "rows.h"
@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <p11-kit/uri.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -44,11 +43,6 @@ library_fails(void)
     }
 
 WRAP(EVP_MD_CTX *, EVP_MD_CTX_new, (void), (), NULL)
-WRAP(P11KitUri *, p11_kit_uri_new, (void), (), NULL)
-WRAP(int, p11_kit_uri_format, (P11KitUri * uri, P11KitUriType type, char **text), (uri, type, text),
-     P11_KIT_URI_UNEXPECTED)
-WRAP(int, p11_kit_uri_set_attribute, (P11KitUri * uri, CK_ATTRIBUTE *attribute), (uri, attribute),
-     P11_KIT_URI_UNEXPECTED)
 
 /* ---- What is done ---- */
 
