@@ -1,4 +1,6 @@
 /* What a transfer's failure is called: a code, one sentence, and a hint that fits. */
+#include <stdlib.h>
+
 #include <openssl/x509_vfy.h>
 
 #include "err.h"
@@ -23,10 +25,11 @@ tell(const struct reason *reason, const char *otherwise, hsmart_err *err)
 
 /* ---- Certificates ---- */
 
-#define CLOCK_HINT "check this machine's clock first; if it is right, the server's operator has to renew the certificate"
+#define CLOCK_HINT                                                                                                     \
+    "check this machine's clock first; if it is right, the server's operator has to renew the certificate"
 #define CA_HINT                                                                                                        \
-    "for a private CA give its certificate by ca-file; with a public one the server may leave out an intermediate "  \
-    "certificate"
+    "for a private CA give its certificate by ca-file, the new one if it changed; with a public one the server may "   \
+    "leave out an intermediate certificate"
 
 static const struct {
     long verify_result;
@@ -120,12 +123,21 @@ tell_handshake(const char *curl_text, hsmart_err *err)
 static enum hsmart_code
 tell_connect(const struct hs_http_transfer *transfer, hsmart_err *err)
 {
+    static const char *const variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
     long error_number = 0;
 
     (void)transfer->curl->easy_getinfo(transfer->handle, CURLINFO_OS_ERRNO, &error_number);
     if (error_number == 0)
-        return hs_err_set(err, HSMART_NETWORK_FAILED, "no connection");
-    return hs_err_errno(err, HSMART_NETWORK_FAILED, (int)error_number, "no connection");
+        (void)hs_err_set(err, HSMART_NETWORK_FAILED, "no connection");
+    else
+        (void)hs_err_errno(err, HSMART_NETWORK_FAILED, (int)error_number, "no connection");
+    /* libcurl does not say whether it was the proxy that it could not reach. */
+    for (size_t i = 0; i < HS_ARRAY_LEN(variables) && !transfer->url.is_loopback; i++) {
+        const char *proxy = getenv(variables[i]);
+        if (proxy != NULL && proxy[0] != 0)
+            hs_err_hint(err, "%s is set: check that the proxy runs, or name the host in no_proxy", variables[i]);
+    }
+    return HSMART_NETWORK_FAILED;
 }
 
 static curl_off_t

@@ -136,8 +136,8 @@ static struct handshake {
     const char *reason, *hint; /* after "cannot connect safely to https://127.0.0.1:PORT: " */
 } handshakes[] = {
     {"a good certificate", "TLS_GOOD", "root.pem", HSMART_OK, NULL, NULL},
-    {"a CA that was not given", "TLS_GOOD", NULL, HSMART_TLS_FAILED, "its certificate is signed by an unknown authority",
-     "ca-file"},
+    {"a CA that was not given", "TLS_GOOD", NULL, HSMART_TLS_FAILED,
+     "its certificate is signed by an unknown authority", "ca-file"},
     {"another CA", "TLS_GOOD", "stranger.pem", HSMART_TLS_FAILED, "its certificate is signed by an unknown authority",
      "ca-file"},
     {"an expired certificate", "TLS_EXPIRED", "root.pem", HSMART_TLS_FAILED, "its certificate has expired", "clock"},
@@ -338,7 +338,8 @@ static struct plain {
     {"its name, without the flag", "http://localhost:1/" SECRET, false, "http://localhost:1 is not https"},
     {"another machine, with the flag", "http://192.0.2.1/" SECRET, true, "http://192.0.2.1 is not https"},
     {"another name, with the flag", "http://ehr.invalid/" SECRET, true, "http://ehr.invalid is not https"},
-    {"a name that begins like this machine", "http://127.0.0.1.invalid/", true, "http://127.0.0.1.invalid is not https"},
+    {"a name that begins like this machine", "http://127.0.0.1.invalid/", true,
+     "http://127.0.0.1.invalid is not https"},
     {"a name that ends like this machine", "http://x.localhost/", true, "http://x.localhost is not https"},
     {"an IPv6 address that is not this machine", "http://[2001:db8::1]/", true, "http://[2001:db8::1] is not https"},
     {"every address of this machine", "http://0.0.0.0/", true, "http://0.0.0.0 is not https"},
@@ -569,13 +570,15 @@ static struct answer {
     int status;
     const char *body, *header; /* the value of X-Test */
 } answers[] = {
-    {"an ordinary one", "HTTP/1.1 200 OK\r\nX-Test: a\r\nContent-Length: 2\r\n\r\nok", 0, SCRIPTED_KEEP, 200, "ok", "a"},
-    {"HTTP/1.0, until the connection ends", "HTTP/1.0 200 OK\r\nX-Test: a\r\n\r\nok", 0, SCRIPTED_CLOSE, 200, "ok", "a"},
+    {"an ordinary one", "HTTP/1.1 200 OK\r\nX-Test: a\r\nContent-Length: 2\r\n\r\nok", 0, SCRIPTED_KEEP, 200, "ok",
+     "a"},
+    {"HTTP/1.0, until the connection ends", "HTTP/1.0 200 OK\r\nX-Test: a\r\n\r\nok", 0, SCRIPTED_CLOSE, 200, "ok",
+     "a"},
     {"chunks", "HTTP/1.1 200 OK\r\nX-Test: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n", 0,
      SCRIPTED_KEEP, 200, "ok", "a"},
     {"trailers are not headers",
-     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Test: trailer\r\n\r\n", 0, SCRIPTED_KEEP, 200,
-     "ok", ""},
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Test: trailer\r\n\r\n", 0, SCRIPTED_KEEP,
+     200, "ok", ""},
     {"100 Continue before it",
      "HTTP/1.1 100 Continue\r\nX-Test: interim\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 0, SCRIPTED_KEEP,
      200, "ok", ""},
@@ -630,8 +633,7 @@ static struct bad_answer {
     {"what is not HTTP", "SSH-2.0-OpenSSH_9.2\r\n", 0, SCRIPTED_CLOSE, HSMART_SERVER_FAILED, "its answer is not HTTP"},
     {"half a status line", "HTTP/1.", 0, SCRIPTED_CLOSE, HSMART_SERVER_FAILED,
      "it closed the connection without an answer"},
-    {"half a header", "HTTP/1.1 200 OK\r\nConten", 0, SCRIPTED_CLOSE, HSMART_SERVER_FAILED,
-     "its answer is cut off"},
+    {"half a header", "HTTP/1.1 200 OK\r\nConten", 0, SCRIPTED_CLOSE, HSMART_SERVER_FAILED, "its answer is cut off"},
     {"half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", 0, SCRIPTED_CLOSE, HSMART_SERVER_FAILED,
      "its answer is cut off"},
     {"half a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12", 0, SCRIPTED_CLOSE,
@@ -666,9 +668,9 @@ a_bad_answer_is_told(void **state)
     scripted_server_start(&server, "127.0.0.1", &reply, 1);
     enum hsmart_code code = get(http, loopback_url(&url, &server, "/" SECRET), "", &response, &err);
     scripted_server_stop(&server);
-    assert_int_equal(hs_buf_append_format(&text, NULL, "no usable answer from http://127.0.0.1:%u: %s", server.port,
-                                          row->reason),
-                     HSMART_OK);
+    assert_int_equal(
+        hs_buf_append_format(&text, NULL, "no usable answer from http://127.0.0.1:%u: %s", server.port, row->reason),
+        HSMART_OK);
     assert_string_equal(err.text, hs_buf_text(&text));
     assert_int_equal(code, row->code);
     assert_int_equal(response.status, 42);
@@ -724,9 +726,8 @@ an_answer_has_a_limit(void **state)
     struct hs_buf url = {0};
     struct hs_http *http = trusting_client();
     struct hs_http_response response = {0};
-    struct hs_http_request request = {.method = "GET",
-                                      .url = url_of(&url, tls_server("TLS_GOOD"), row->path),
-                                      .max_response_len = row->max_len};
+    struct hs_http_request request = {
+        .method = "GET", .url = url_of(&url, tls_server("TLS_GOOD"), row->path), .max_response_len = row->max_len};
     hsmart_err err = {0};
 
     make_file(row->path + 1, row->len);
@@ -790,8 +791,8 @@ a_server_that_stalls_hits_the_timeout(void **state)
     struct hs_http_request request = {.method = "GET", .url = hs_buf_text(&url), .timeout_ms = 300};
     assert_int_equal(hs_http_exchange(http, &request, &response, &err), HSMART_NETWORK_FAILED);
     scripted_server_stop(&server);
-    assert_int_equal(
-        hs_buf_append_format(&text, NULL, "cannot reach %s: %s", hs_buf_text(&url), row->reason), HSMART_OK);
+    assert_int_equal(hs_buf_append_format(&text, NULL, "cannot reach %s: %s", hs_buf_text(&url), row->reason),
+                     HSMART_OK);
     assert_string_equal(err.text, hs_buf_text(&text));
     scripted_server_clear(&server);
     hs_buf_clear(&url);
@@ -893,6 +894,23 @@ a_name_that_is_not_resolved_hits_the_timeout(void **state)
 }
 
 static void
+a_proxy_that_cannot_be_reached_is_hinted_at(void **state)
+{
+    (void)state;
+    struct hs_http *http = trusting_client();
+    struct hs_http_response response = {0};
+    hsmart_err err = {0};
+
+    assert_int_equal(setenv("https_proxy", "http://127.0.0.1:1", 1), 0);
+    assert_int_equal(get(http, "https://ehr.invalid", "/x", &response, &err), HSMART_NETWORK_FAILED);
+    assert_int_equal(unsetenv("https_proxy"), 0);
+    assert_non_null(strstr(err.text, "no connection"));
+    assert_non_null(strstr(err.hint, "https_proxy is set: check that the proxy runs"));
+    hs_http_response_clear(&response);
+    hs_http_free(http);
+}
+
+static void
 a_proxy_is_used_for_others_and_never_for_this_machine(void **state)
 {
     (void)state;
@@ -936,8 +954,8 @@ a_connection_is_used_again(void **state)
     assert_int_equal(get(http, tls_server("TLS_GOOD"), "/headers", &first, NULL), HSMART_OK);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(get(http, tls_server("TLS_GOOD"), "/headers", &response, NULL), HSMART_OK);
-        assert_true(hs_span_equal(hs_http_header_of(&response, "X-Connection"),
-                                  hs_http_header_of(&first, "X-Connection")));
+        assert_true(
+            hs_span_equal(hs_http_header_of(&response, "X-Connection"), hs_http_header_of(&first, "X-Connection")));
         /* another server between: its connection is kept beside */
         assert_int_equal(get(http, tls_server("TLS_PLAIN"), "/headers", &response, NULL), HSMART_OK);
     }
@@ -986,16 +1004,14 @@ a_connection_that_the_server_closed_is_replaced(void **state)
     struct hs_http *http = trusting_client();
     struct hs_http_response first = {0}, second = {0};
     struct hs_buf url = {0};
-    struct hs_http_request request = {.method = "POST",
-                                      .url = url_of(&url, tls_server("TLS_SHORT"), "/headers"),
-                                      .body = span("a=b")};
+    struct hs_http_request request = {
+        .method = "POST", .url = url_of(&url, tls_server("TLS_SHORT"), "/headers"), .body = span("a=b")};
 
     assert_int_equal(hs_http_exchange(http, &request, &first, NULL), HSMART_OK);
     hs_clock_sleep_ms(500);
     assert_int_equal(hs_http_exchange(http, &request, &second, NULL), HSMART_OK);
     assert_int_equal(second.status, 200);
-    assert_false(
-        hs_span_equal(hs_http_header_of(&first, "X-Connection"), hs_http_header_of(&second, "X-Connection")));
+    assert_false(hs_span_equal(hs_http_header_of(&first, "X-Connection"), hs_http_header_of(&second, "X-Connection")));
     hs_http_response_clear(&first);
     hs_http_response_clear(&second);
     hs_buf_clear(&url);
@@ -1009,8 +1025,11 @@ static struct stale {
     unsigned request_count;
 } stales[] = {
     {"a GET is repeated", "GET", {0}, HSMART_OK, 3},
-    {"a POST is not: its assertion is used for one attempt only", "POST", {(const uint8_t *)"a=b", 3},
-     HSMART_NETWORK_FAILED, 2},
+    {"a POST is not: its assertion is used for one attempt only",
+     "POST",
+     {(const uint8_t *)"a=b", 3},
+     HSMART_NETWORK_FAILED,
+     2},
     {"a POST without a body is not", "POST", {0}, HSMART_NETWORK_FAILED, 2},
 };
 
@@ -1121,8 +1140,7 @@ the_log_tells_the_exchange_and_no_secret(void **state)
     (void)state;
     const char *base = tls_server("TLS_GOOD");
     struct hs_buf log = {0}, url = {0}, start = {0};
-    struct hs_http *http =
-        client(&(struct hs_http_options){.ca_file = tls_server("TLS_CA"), .log = {collect, &log}});
+    struct hs_http *http = client(&(struct hs_http_options){.ca_file = tls_server("TLS_CA"), .log = {collect, &log}});
     struct hs_http_response response = {0};
     struct hs_http_request request = {.method = "POST",
                                       .url = url_of(&url, base, "/headers?" SECRET),
@@ -1171,7 +1189,7 @@ a_kept_connection_is_not_inherited(void **state)
 int
 main(void)
 {
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY",   "all_proxy",   "ALL_PROXY",
                                           "no_proxy",   "NO_PROXY",    "SSL_CERT_FILE", "SSL_CERT_DIR"};
     struct rows rows = {0};
 
@@ -1202,6 +1220,7 @@ main(void)
     ADD_TEST(&rows, a_port_where_nobody_listens_is_told);
     ADD_TEST(&rows, a_name_that_does_not_exist_is_told);
     ADD_TEST(&rows, a_name_that_is_not_resolved_hits_the_timeout);
+    ADD_TEST(&rows, a_proxy_that_cannot_be_reached_is_hinted_at);
     ADD_TEST(&rows, a_proxy_is_used_for_others_and_never_for_this_machine);
     ADD_TEST(&rows, a_connection_is_used_again);
     ADD_ROWS(&rows, a_url_like_the_one_before_is_checked, near_misses);

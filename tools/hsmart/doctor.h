@@ -29,7 +29,9 @@ enum {
     DR_ONLINE_WANTED = 1 << 13, /* --online */
     DR_CAN_AUTHENTICATE = 1 << 14,
     DR_ACCESS_TOKEN = 1 << 15,
-    DR_SCOPE = 1 << 16, /* scopes were asked for */
+    DR_SCOPE = 1 << 16,          /* scopes were asked for */
+    DR_PUBLISHED = 1 << 17,      /* the key is in the set, under its kid */
+    DR_GOOD_ASSERTION = 1 << 18, /* it breaks no rule */
 };
 
 enum doctor_verdict { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL, DOCTOR_SKIPPED };

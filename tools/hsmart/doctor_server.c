@@ -194,7 +194,8 @@ compare_keys(struct doctor *doctor, const hs_json_value *keys, const hs_json_val
             by_key = key;
     }
     const char *own_kid = hs_json_text(hs_json_member(own, "kid"));
-    if (by_kid != NULL && is_same_key(by_kid, own))
+    doctor->have |= by_kid != NULL && is_same_key(by_kid, own) ? DR_PUBLISHED : 0U;
+    if ((doctor->have & DR_PUBLISHED) != 0)
         doctor_tell(doctor, DOCTOR_OK, NULL, "the kid \"%s\" is in the set, and it is this key", own_kid);
     else if (by_kid != NULL)
         doctor_tell(doctor, DOCTOR_FAIL, "publish the set anew: hsmart-key export --format jwks",
@@ -284,11 +285,51 @@ doctor_assertion(struct doctor *doctor)
                     "hsmart assertion | hsmart check assertion - --server ROW");
     else
         doctor_tell_error(doctor, DOCTOR_FAIL, &err);
+    doctor->have |= code == HSMART_OK && report.error_count == 0 ? DR_GOOD_ASSERTION : 0U;
     hs_report_clear(&report);
     hsmart_string_free(jwt);
 }
 
 /* ---- Online ---- */
+
+/* Whether the likeliest cause by the server's answer alone is one that the probes before have ruled out on our side. */
+static bool
+is_ruled_out(const hsmart_err *err)
+{
+    static const char *const causes[] = {"aud:", "kid:", "key:", "lifetime:", "jti:"};
+
+    for (size_t i = 0; i < HS_ARRAY_LEN(causes); i++)
+        if (strncmp(err->hint, causes[i], strlen(causes[i])) == 0)
+            return err->code == HSMART_SERVER_REFUSED;
+    return false;
+}
+
+/* Servers refuse with one word for many causes. Of a published key and an assertion that keeps every rule, what is left
+ * is on the server's side: its copy of the set is older than ours, or it knows the client by another id. */
+static void
+tell_refusal(struct doctor *doctor, const hsmart_err *err)
+{
+    static const unsigned needs = DR_PUBLISHED | DR_GOOD_ASSERTION;
+    const struct hs_served *served = jwks_served(&doctor->jwks);
+    const char *id = doctor->target.options.client_id;
+    char cure[640], wait[80] = "have it read the set again";
+
+    if ((doctor->have & needs) != needs || !is_ruled_out(err)) {
+        doctor_tell_error(doctor, DOCTOR_FAIL, err);
+        return;
+    }
+    if (served == NULL)
+        (void)snprintf(wait, sizeof wait, "register the set anew, where it was registered by value");
+    else if (served->cache_life_s > 0)
+        (void)snprintf(wait, sizeof wait, "wait %" PRId64 " minutes, or have it read the set again",
+                       (served->cache_life_s + 59) / 60);
+    (void)snprintf(
+        cure, sizeof cure,
+        "the key is published and the assertion keeps every rule, so the server may have an older copy of the "
+        "key set (%s), or not know the client id%s%.60s%s; else %s",
+        wait, id != NULL ? " \"" : "", id != NULL ? id : "", id != NULL ? "\"" : "", err->hint);
+    doctor_tell(doctor, DOCTOR_FAIL, cure, "%s", err->text);
+}
 
 void
 doctor_access_token(struct doctor *doctor)
@@ -299,7 +340,7 @@ doctor_access_token(struct doctor *doctor)
     if (code == HSMART_OK)
         code = hsmart_client_access_token(doctor->connection, 0, &doctor->access_token, &err);
     if (code != HSMART_OK) {
-        doctor_tell_error(doctor, DOCTOR_FAIL, &err);
+        tell_refusal(doctor, &err);
         return;
     }
     doctor->have |= DR_ACCESS_TOKEN;
@@ -363,6 +404,40 @@ choose_search(const char *granted, struct hs_buf *out_path, struct hs_span *out_
     return !is_all_known;
 }
 
+/* NULL: it is a resource. */
+static const char *
+fault_of_resource(const hsmart_fhir_answer *answer, hsmart_err *err)
+{
+    struct hs_json_doc doc = {0};
+    const char *fault = NULL;
+
+    if (hs_json_parse((struct hs_span){(const uint8_t *)answer->body, answer->body_len}, &doc, err) != HSMART_OK)
+        fault = err->text;
+    else if (hs_json_text(hs_json_member(doc.root, "resourceType")) == NULL)
+        fault = "there is no \"resourceType\" in it";
+    hs_json_doc_clear(&doc);
+    return fault;
+}
+
+static void
+tell_search(struct doctor *doctor, const char *path, struct hs_span word, const hsmart_fhir_answer *answer)
+{
+    hsmart_err err = {0};
+    const char *fault = fault_of_resource(answer, &err);
+    char allowed[160] = "";
+
+    if (fault != NULL) {
+        doctor_tell(doctor, DOCTOR_FAIL,
+                    "check fhir-base, and what stands before the server; else show it to its operator",
+                    "GET %s: status %d, but the answer is no FHIR resource: %s", path, answer->status, fault);
+        return;
+    }
+    if (word.len > 0)
+        (void)snprintf(allowed, sizeof allowed, "; \"%.*s\" allows it", (int)word.len, (const char *)word.data);
+    doctor_tell(doctor, DOCTOR_OK, NULL, "GET %s: status %d, %zu bytes%s", path, answer->status, answer->body_len,
+                allowed);
+}
+
 void
 doctor_fhir(struct doctor *doctor)
 {
@@ -383,14 +458,10 @@ doctor_fhir(struct doctor *doctor)
         code = hsmart_client_get(doctor->connection, hs_buf_text(&path), NULL, &answer, &err);
     else
         (void)hs_err_no_memory(&err);
-    if (code != HSMART_OK)
-        doctor_tell_error(doctor, DOCTOR_FAIL, &err);
-    else if (word.len > 0)
-        doctor_tell(doctor, DOCTOR_OK, NULL, "GET %s: status %d, %zu bytes; \"%.*s\" allows it", hs_buf_text(&path),
-                    answer->status, answer->body_len, (int)word.len, (const char *)word.data);
+    if (code == HSMART_OK)
+        tell_search(doctor, hs_buf_text(&path), word, answer);
     else
-        doctor_tell(doctor, DOCTOR_OK, NULL, "GET %s: status %d, %zu bytes", hs_buf_text(&path), answer->status,
-                    answer->body_len);
+        doctor_tell_error(doctor, DOCTOR_FAIL, &err);
 out:
     hsmart_fhir_answer_free(answer);
     hs_buf_clear(&path);
