@@ -1,6 +1,4 @@
 /* What a transfer's failure is called: a code, one sentence, and a hint that fits. */
-#include <stdlib.h>
-
 #include <openssl/x509_vfy.h>
 
 #include "err.h"
@@ -123,7 +121,6 @@ tell_handshake(const char *curl_text, hsmart_err *err)
 static enum hsmart_code
 tell_connect(const struct hs_http_transfer *transfer, hsmart_err *err)
 {
-    static const char *const variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
     long error_number = 0;
 
     (void)transfer->curl->easy_getinfo(transfer->handle, CURLINFO_OS_ERRNO, &error_number);
@@ -131,12 +128,9 @@ tell_connect(const struct hs_http_transfer *transfer, hsmart_err *err)
         (void)hs_err_set(err, HSMART_NETWORK_FAILED, "no connection");
     else
         (void)hs_err_errno(err, HSMART_NETWORK_FAILED, (int)error_number, "no connection");
-    /* libcurl does not say whether it was the proxy that it could not reach. */
-    for (size_t i = 0; i < HS_ARRAY_LEN(variables) && !transfer->url.is_loopback; i++) {
-        const char *proxy = getenv(variables[i]);
-        if (proxy != NULL && proxy[0] != 0)
-            hs_err_hint(err, "%s is set: check that the proxy runs, or name the host in no_proxy", variables[i]);
-    }
+    /* libcurl does not say whether it was a proxy that it could not reach. */
+    if (!transfer->url.is_loopback)
+        hs_err_hint(err, "check host and port of the URL, the proxy where https_proxy names one, and the firewall");
     return HSMART_NETWORK_FAILED;
 }
 
