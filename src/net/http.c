@@ -12,12 +12,12 @@
 #define CONNECT_TIMEOUT_DEFAULT_MS 10000U
 #define IDLE_MAX 8U
 
-/* A handle that rests, with the one connection it keeps. */
+/* A handle that rests, with its TLS session and, if the server left it open, its one connection. */
 struct idle {
     CURL *handle;
     struct hs_http_url url; /* where the connection leads */
     struct hs_buf url_text; /* the URL that was asked for last, of which `url` was read */
-    curl_socket_t socket;
+    curl_socket_t socket;   /* CURL_SOCKET_BAD: there is no connection */
 };
 
 struct hs_http {
@@ -129,7 +129,7 @@ is_closed(const struct idle *idle)
 {
     struct pollfd look = {.fd = idle->socket, .events = POLLIN};
 
-    return poll(&look, 1, 0) != 0;
+    return idle->socket != CURL_SOCKET_BAD && poll(&look, 1, 0) != 0;
 }
 
 /* A handle with a connection to where this transfer leads, or a new one. */
@@ -167,7 +167,7 @@ release_handle(struct hs_http *http, struct hs_http_transfer *transfer)
     transfer->url = (struct hs_http_url){0};
     if (hs_buf_append_str(&idle.url_text, transfer->request->url, NULL) != HSMART_OK)
         hs_buf_clear(&idle.url_text); /* it is read again then */
-    if (idle.socket != CURL_SOCKET_BAD)
+    if (transfer->is_done || idle.socket != CURL_SOCKET_BAD)
         keep_idle(http, &idle);
     close_idle(&idle);
 }
@@ -280,6 +280,7 @@ hs_http_exchange(struct hs_http *http, const struct hs_http_request *request, st
     code = hs_http_transfer_run(&transfer, err);
     if (code != HSMART_OK)
         goto out;
+    transfer.is_done = true;
     log_exchange(http, &transfer, hs_clock_monotonic_ms() - started_ms);
     hs_http_response_clear(out_response);
     *out_response = transfer.response;

@@ -37,6 +37,7 @@ struct hs_http_transfer {
     size_t headers_seen_len; /* of all blocks */
     bool in_headers;         /* within a block */
     bool has_final_headers;  /* a block with a status of 200 or more is complete */
+    bool is_done;            /* the whole answer came */
     unsigned attempts;
     enum hs_http_stop stop;
     struct hs_http_response response;

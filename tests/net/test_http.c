@@ -1018,6 +1018,39 @@ a_connection_that_the_server_closed_is_replaced(void **state)
     hs_http_free(http);
 }
 
+static struct ending {
+    const char *name, *server;
+    struct hs_http_header header;
+    unsigned rest_ms;
+} endings[] = {
+    {"one that was closed while it rested", "TLS_SHORT", {NULL, NULL}, 500},
+    {"one that was closed with its answer", "TLS_GOOD", {"Connection", "close"}, 0},
+};
+
+/* A new connection after one that has ended costs no full handshake. */
+static void
+a_session_is_resumed(void **state)
+{
+    const struct ending *row = *state;
+    struct hs_http *http = trusting_client();
+    struct hs_http_response first = {0}, second = {0};
+    struct hs_buf url = {0};
+    struct hs_http_request request = {
+        .method = "GET", .url = url_of(&url, tls_server(row->server), "/headers"), .headers = {row->header}};
+
+    assert_int_equal(hs_http_exchange(http, &request, &first, NULL), HSMART_OK);
+    hs_clock_sleep_ms(row->rest_ms);
+    assert_int_equal(hs_http_exchange(http, &request, &second, NULL), HSMART_OK);
+    assert_false(
+        hs_span_equal(hs_http_header_of(&first, "X-Connection"), hs_http_header_of(&second, "X-Connection")));
+    assert_true(hs_span_equal_str(hs_http_header_of(&first, "X-Session"), "."));
+    assert_true(hs_span_equal_str(hs_http_header_of(&second, "X-Session"), "r"));
+    hs_http_response_clear(&first);
+    hs_http_response_clear(&second);
+    hs_buf_clear(&url);
+    hs_http_free(http);
+}
+
 static struct stale {
     const char *name, *method;
     struct hs_span body;
@@ -1225,6 +1258,7 @@ main(void)
     ADD_TEST(&rows, a_connection_is_used_again);
     ADD_ROWS(&rows, a_url_like_the_one_before_is_checked, near_misses);
     ADD_TEST(&rows, a_connection_that_the_server_closed_is_replaced);
+    ADD_ROWS(&rows, a_session_is_resumed, endings);
     ADD_ROWS(&rows, a_request_on_a_kept_connection_that_is_closed, stales);
     ADD_TEST(&rows, eight_threads_share_a_client);
     ADD_TEST(&rows, the_log_tells_the_exchange_and_no_secret);

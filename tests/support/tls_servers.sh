@@ -18,7 +18,8 @@
 #   TLS_MUTUAL                    a client certificate is demanded
 #   TLS_SHORT                     connections are closed after 200 ms of rest
 #   TLS_PLAIN                     http
-# Every answer has X-Connection (nginx's number of the connection). /redirect answers 302 to /target, /slow/ sends 1 KB
+# Every answer has X-Connection (nginx's number of the connection) and, over TLS, X-Session ("r" when the connection resumed a
+# TLS session, "." when not). /redirect answers 302 to /target, /slow/ sends 1 KB
 # a second, /headers tells the request's own headers.
 command -v nginx >/dev/null 2>&1 || PATH=$PATH:/usr/sbin
 for program in nginx openssl; do
@@ -81,6 +82,7 @@ site() { # site PORT CERTIFICATE [LINE…]: a server block
 cat >locations.conf <<CONF
 root $dir/www;
 add_header X-Connection \$connection always;
+add_header X-Session \$ssl_session_reused always;
 add_header Cache-Control max-age=60;
 location = /redirect { return 302 /target; }
 location /slow/ { alias $dir/www/; limit_rate 1k; }
