@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <termios.h>
 
 static struct {
     bool is_set;
@@ -75,6 +76,8 @@ WRAP(int, posix_spawn,
      (child, path, actions, attributes, arguments, environment), fails_now(TEST_SPAWN), plan.error)
 WRAP(pid_t, waitpid, (pid_t child, int *status, int options), (child, status, options), fails_now(TEST_WAITPID), -1)
 WRAP(ssize_t, read, (int fd, void *data, size_t len), (fd, data, len), fails_now(TEST_READ), -1)
+WRAP(ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len), fails_now(TEST_WRITE), -1)
+WRAP(int, tcgetattr, (int fd, struct termios *settings), (fd, settings), fails_now(TEST_TCGETATTR), -1)
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), fails_now(TEST_MEMFD), -1)
 WRAP(off_t, lseek, (int fd, off_t offset, int whence), (fd, offset, whence), fails_now(TEST_LSEEK), -1)
 WRAP(ssize_t, getrandom, (void *data, size_t len, unsigned flags), (data, len, flags), fails_now(TEST_RANDOM), -1)

@@ -12,6 +12,8 @@ enum hs_test_call {
     TEST_SPAWN,
     TEST_WAITPID,
     TEST_READ,
+    TEST_WRITE,
+    TEST_TCGETATTR,
     TEST_MEMFD,
     TEST_LSEEK,
     TEST_RANDOM,

@@ -28,7 +28,7 @@ target_link_libraries(hsmart_kill_at PRIVATE ${CMAKE_DL_LIBS} hs_warnings)
 # What fails when a test wants it: tests/support/failing_calls.h and failing_malloc.h.
 function(hs_failing_calls test)
   target_sources(test_${test} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/support/failing_calls.c)
-  foreach(call fsync flock opendir pipe2 posix_spawn waitpid read memfd_create lseek getrandom)
+  foreach(call fsync flock opendir pipe2 posix_spawn waitpid read write tcgetattr memfd_create lseek getrandom)
     target_link_options(test_${test} PRIVATE LINKER:--wrap=${call})
   endforeach()
 endfunction()

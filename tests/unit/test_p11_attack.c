@@ -181,6 +181,8 @@ static struct {
     bool wraps_bait;
     bool tells_nothing; /* of a copy, and of the key once it was changed */
     bool takes_changes, is_changed;
+    bool gives_value;   /* of what is secret */
+    CK_ULONG value_len; /* as many bytes */
 } strong;
 
 static bool
@@ -201,8 +203,10 @@ strong_get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTR
     (void)session;
     (void)count;
     LOSE_AFTER_SOME_CALLS;
-    if (attributes[0].type != CKA_EXTRACTABLE && attributes[0].type != CKA_SENSITIVE)
-        return CKR_ATTRIBUTE_SENSITIVE;
+    if (attributes[0].type != CKA_EXTRACTABLE && attributes[0].type != CKA_SENSITIVE) {
+        attributes[0].ulValueLen = strong.value_len;
+        return strong.gives_value ? CKR_OK : CKR_ATTRIBUTE_SENSITIVE;
+    }
     if (strong.tells_nothing && (object != 1 || strong.is_changed))
         return CKR_ATTRIBUTE_TYPE_INVALID;
     *(CK_BBOOL *)attributes[0].pValue = attributes[0].type == CKA_SENSITIVE;
@@ -394,6 +398,63 @@ an_answer_to_wrapping_means(void **state)
     hs_p11_attack_report_free(report);
 }
 
+static struct answer_to_reading {
+    const char *name;
+    bool gives_value;
+    CK_ULONG value_len;
+    enum hsmart_attack_outcome outcome;
+    const char *words;
+} answers_to_reading[] = {
+    {"refused", false, CK_UNAVAILABLE_INFORMATION, HSMART_ATTACK_HELD, ""},
+    {"an empty value", true, 0, HSMART_ATTACK_HELD, "an empty value"},
+    {"success without a value", true, CK_UNAVAILABLE_INFORMATION, HSMART_ATTACK_HELD, "an empty value"},
+    {"the value", true, 32, HSMART_ATTACK_BROKEN, "gave the value"},
+};
+
+static void
+an_answer_to_reading_means(void **state)
+{
+    const struct answer_to_reading *row = *state;
+    CK_FUNCTION_LIST module = strong_module;
+    struct hs_p11_session session;
+    hsmart_attack_report *report = NULL;
+    unsigned reads = 0;
+
+    fresh_strong(CKR_KEY_UNEXTRACTABLE, true);
+    strong.gives_value = row->gives_value;
+    strong.value_len = row->value_len;
+    assert_int_equal(attack_strong(&module, 0, &session, &report, NULL), HSMART_OK);
+    for (size_t i = 0; i < report->count; i++) {
+        if (strncmp(report->attempts[i].name, "read ", 5) != 0)
+            continue;
+        reads++;
+        assert_int_equal(report->attempts[i].outcome, row->outcome);
+        assert_non_null(strstr(report->attempts[i].words, row->words));
+    }
+    assert_int_equal(reads, 6);
+    hs_p11_attack_report_free(report);
+}
+
+static void
+a_change_that_is_taken_and_changes_nothing_holds(void **state)
+{
+    CK_FUNCTION_LIST module = strong_module;
+    struct hs_p11_session session;
+    hsmart_attack_report *report = NULL;
+    unsigned kept = 0;
+
+    (void)state;
+    fresh_strong(CKR_KEY_UNEXTRACTABLE, true);
+    strong.takes_changes = true;
+    assert_int_equal(attack_strong(&module, 0, &session, &report, NULL), HSMART_OK);
+    for (size_t i = 0; i < report->count; i++)
+        kept += strstr(report->attempts[i].words, "kept the protection") != NULL;
+    assert_int_equal(kept, 4);
+    assert_int_equal(report->success_count, 0);
+    assert_false(report->key_changed);
+    hs_p11_attack_report_free(report);
+}
+
 /* Success is what was seen, and so is holding. */
 static void
 what_a_token_takes_and_does_not_report_is_no_protection(void **state)
@@ -507,6 +568,8 @@ main(void)
     ADD_ROWS(&rows, it_says_what_became_of, rows_of_attack);
     ADD_TEST(&rows, a_session_that_ends_is_an_error_wherever_it_does);
     ADD_ROWS(&rows, an_answer_to_wrapping_means, wrappings);
+    ADD_ROWS(&rows, an_answer_to_reading_means, answers_to_reading);
+    ADD_TEST(&rows, a_change_that_is_taken_and_changes_nothing_holds);
     ADD_TEST(&rows, what_a_token_takes_and_does_not_report_is_no_protection);
     ADD_TEST(&rows, a_token_that_lists_too_many_mechanisms_is_not_said_to_hold);
     ADD_ROWS(&rows, a_module_without_it_is_not_said_to_hold, missings);

@@ -271,11 +271,15 @@ hand_a_login_over(hsmart_err *err)
 static enum hsmart_code
 find_and_read(hsmart_err *err)
 {
+    static const uint8_t long_value[2000]; /* longer than is guessed: asked for once more */
+    static const struct fake_attribute attributes[] = {{.type = CKA_LABEL, .value = long_value, .len = 2000}};
     struct hs_p11_session session = {.p11 = fake->functions};
     struct hs_p11_object *objects = NULL;
     struct hs_p11_attribute attribute = {.type = CKA_LABEL};
     size_t count = 0;
 
+    fake->attributes = attributes;
+    fake->attribute_count = HS_ARRAY_LEN(attributes);
     assert_int_equal(fake->functions->C_Initialize(NULL), CKR_OK);
     assert_int_equal(fake->functions->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session.handle), CKR_OK);
     enum hsmart_code code = hs_p11_session_find(&session, HS_P11_ANY_CLASS, NULL, 0, &objects, &count, err);
@@ -379,6 +383,8 @@ static struct failing {
      HSMART_OK},
     {"the wait for a program, interrupted", begin_system, end_system, TEST_WAITPID, EINTR, true, HSMART_OK},
     {"reading", begin_system, end_system, TEST_READ, EIO, false, HSMART_OK},
+    {"writing", begin_system, end_system, TEST_WRITE, ENOSPC, false, HSMART_OK},
+    {"writing, interrupted", begin_system, end_system, TEST_WRITE, EINTR, true, HSMART_OK},
     {"reading, interrupted", begin_system, end_system, TEST_READ, EINTR, true, HSMART_OK},
     {"a file in memory", begin_system, end_system, TEST_MEMFD, EMFILE, false, HSMART_PIN_UNAVAILABLE},
     {"going back to a file's beginning", begin_system, end_system, TEST_LSEEK, EIO, false, HSMART_PIN_UNAVAILABLE},

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "rows.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "clock.h"
 #include "err.h"
+#include "failing_calls.h"
 #include "fake/fake_p11.h"
 #include "p11_module.h"
 
@@ -394,8 +396,42 @@ a_turn_that_does_not_come_is_gone_on_without(void **state)
     turn = hs_p11_turn_begin(FAKE_P11_MODULE, SHORT_MS, &log);
     assert_true(turn >= 0);
     hs_p11_turn_end(turn);
+    hs_test_fail_call(TEST_FLOCK, ENOLCK, 0);
+    assert_int_equal(hs_p11_turn_begin(FAKE_P11_MODULE, LONG_MS, &log), -1);
+    assert_true(hs_test_end_failing_calls());
     assert_int_equal(hs_p11_turn_begin("/no/such/module.so", SHORT_MS, &log), -1);
     hs_p11_turn_end(-1);
+}
+
+static void
+what_is_theirs_and_does_not_work_is_left_to_them(void **state)
+{
+    struct hs_p11_module_user user = {.vacate = vacate, .resume = resume};
+    struct hs_p11_module *module = must_open(FAKE_P11_MODULE), *second = NULL;
+
+    (void)state;
+    hs_p11_module_join(module, &user);
+    fake_p11_answer(fake, FAKE_INITIALIZE, CKR_GENERAL_ERROR, 1, 1);
+    assert_int_equal(hs_p11_module_restart(module, &user, hs_clock_monotonic_ms() + LONG_MS, NULL),
+                     HSMART_MODULE_UNUSABLE);
+    assert_int_equal(fake->functions->C_Initialize(NULL), CKR_OK);
+    fake_p11_answer(fake, FAKE_GET_INFO, CKR_DEVICE_ERROR, 1, 1);
+    assert_int_equal(open_module(FAKE_P11_MODULE, LONG_MS, &second, NULL), HSMART_MODULE_UNUSABLE);
+    assert_true(fake->initialized);
+    hs_p11_module_leave(module, &user);
+    hs_p11_module_close(module);
+    assert_true(fake->initialized);
+    assert_int_equal(fake->functions->C_Finalize(NULL), CKR_OK);
+}
+
+static void
+one_that_must_create_threads_is_used_by_one_at_a_time(void **state)
+{
+    (void)state;
+    fake_p11_answer(fake, FAKE_INITIALIZE, CKR_NEED_TO_CREATE_THREADS, 1, 1);
+    struct hs_p11_module *module = must_open(FAKE_P11_MODULE);
+    assert_true(module->single_threaded);
+    hs_p11_module_close(module);
 }
 
 /* What one thread of a crowd does. */
@@ -437,6 +473,8 @@ main(void)
     ADD_ROWS(&rows, who_has_the_time_gets_it_when_it_goes_on, freezings);
     ADD_ROWS(&rows, a_module_is_ended_by_whom_it_belongs_to, ownings);
     ADD_TEST(&rows, a_holder_that_cannot_start_it_leaves_it_to_the_others);
+    ADD_TEST(&rows, what_is_theirs_and_does_not_work_is_left_to_them);
+    ADD_TEST(&rows, one_that_must_create_threads_is_used_by_one_at_a_time);
     ADD_TEST(&rows, modules_are_closed_in_any_order);
     ADD_TEST(&rows, who_leaves_waits_for_the_end_of_a_restart);
     ADD_ROWS(&rows, the_signal_of_a_broken_pipe_is, pipe_signals);

@@ -1,5 +1,6 @@
 /* PIN sources: what each gives, what it refuses, and that nothing of a PIN gets into a message. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "clock.h"
 #include "err.h"
+#include "failing_calls.h"
 #include "p11_pin.h"
 #include "rows.h"
 
@@ -130,7 +132,10 @@ a_source_is_named(void **state)
 
 /* ---- What a source gives ---- */
 
-#define BYTES(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define BYTES(text)                                                                                                    \
+    {                                                                                                                  \
+        (const uint8_t *)(text), sizeof(text) - 1                                                                      \
+    }
 static char longest[HS_SECRET_MAX + 4];
 
 static struct contents {
@@ -145,7 +150,10 @@ static struct contents {
     {"two lines", BYTES("0815\n4711\n"), NULL, "control character"},
     {"a zero byte", BYTES("0815\0"), NULL, "control character"},
     {"UTF-16", BYTES("0\0008\0001\0005\000"), NULL, "control character"},
-    {"a byte order mark", BYTES("\xef\xbb\xbf" "0815\n"), NULL, "byte order mark"},
+    {"a byte order mark",
+     BYTES("\xef\xbb\xbf"
+           "0815\n"),
+     NULL, "byte order mark"},
     {"an arrow key", BYTES("0815\x1b[D"), NULL, "control character"},
     {"blanks belong to the PIN", BYTES(" 08 15 \n"), " 08 15 ", NULL},
     {"a carriage return alone", BYTES("0815\r"), NULL, "control character"},
@@ -230,9 +238,9 @@ a_credential_is_a_file_of_the_service(void **state)
     const struct credential *row = *state;
 
     (void)mkfifo(in_directory("fifo"), 0600); /* left by the row before, where rows share the directory */
-    put_file("pin", span("0815\n"), 0440); /* systemd's mode for a service with a group */
-    assert_int_equal(row->has_directory ? setenv("CREDENTIALS_DIRECTORY", directory, 1)
-                                        : unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    put_file("pin", span("0815\n"), 0440);    /* systemd's mode for a service with a group */
+    assert_int_equal(
+        row->has_directory ? setenv("CREDENTIALS_DIRECTORY", directory, 1) : unsetenv("CREDENTIALS_DIRECTORY"), 0);
     expect_pin(row->source, row->pin, row->says);
     assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
@@ -309,9 +317,18 @@ static struct asking {
     const char *name, *typed, *pin;
 } askings[] = {
     {"a line", "0815\n", "0815"},
-    {"a correction", "0816\x7f" "5\n", "0815"},
-    {"corrections beyond the beginning", "\x7f\x7f" "0815\n", "0815"},
-    {"the line begun again", "9999\x15" "0815\n", "0815"},
+    {"a correction",
+     "0816\x7f"
+     "5\n",
+     "0815"},
+    {"corrections beyond the beginning",
+     "\x7f\x7f"
+     "0815\n",
+     "0815"},
+    {"the line begun again",
+     "9999\x15"
+     "0815\n",
+     "0815"},
     {"nothing", "\n", NULL},
     {"an interrupt", "08\x03", NULL},
     {"the end of input", "\x04", NULL},
@@ -415,6 +432,66 @@ a_signal_ends_the_question_and_leaves_the_echo(void **state)
 }
 
 static void
+go_on(int number)
+{
+    (void)number;
+}
+
+static struct disturbance {
+    const char *name;
+    enum hs_test_call call; /* that fails */
+    int error;
+    unsigned good; /* such calls before */
+    bool is_asked; /* the question is seen */
+    bool is_signalled;
+    int status; /* of ask_in_child */
+} disturbances[] = {
+    {"nothing, for a while", TEST_CALL_COUNT, 0, 0, true, false, 0},
+    {"an interrupted read", TEST_READ, EINTR, 0, true, false, 0},
+    {"a terminal that is gone", TEST_READ, EIO, 0, true, false, 1},
+    {"a terminal that cannot be set", TEST_TCGETATTR, EIO, 0, false, false, 1},
+    {"a terminal that takes no question", TEST_WRITE, EIO, 0, false, false, 1},
+    {"a terminal that takes half of it", TEST_WRITE, EIO, 1, false, false, 1},
+    {"a signal that the program handles", TEST_CALL_COUNT, 0, 0, true, true, 1},
+};
+
+static void
+a_question_that_is_disturbed(void **state)
+{
+    const struct disturbance *row = *state;
+    char shown[512] = "";
+    struct termios settings;
+    int status = 0;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    const char *slave = ptsname(master);
+    int keep = open(slave, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)signal(SIGTERM, go_on);
+        if (row->call != TEST_CALL_COUNT)
+            hs_test_fail_call(row->call, row->error, row->good);
+        end_child(ask_in_child(slave, "0815"));
+    }
+    if (row->is_asked)
+        assert_true(see(master, "PIN of token \"prod\": ", shown));
+    hs_clock_sleep_ms(row->call == TEST_CALL_COUNT ? 150 : 0);
+    if (row->is_signalled)
+        assert_int_equal(kill(child, SIGTERM), 0);
+    else if (row->is_asked)
+        assert_int_equal(write(master, "0815\n", 5), 5);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), row->status);
+    assert_int_equal(tcgetattr(keep, &settings), 0);
+    assert_true((settings.c_lflag & (ECHO | ICANON | ISIG)) == (ECHO | ICANON | ISIG));
+    assert_int_equal(close(keep), 0);
+    assert_int_equal(close(master), 0);
+}
+
+static void
 without_a_terminal_nobody_is_asked(void **state)
 {
     int status = 0;
@@ -489,6 +566,7 @@ main(void)
     ADD_TEST(&rows, a_pin_pad_gives_its_pin_to_nobody);
     ADD_ROWS(&rows, a_person_is_asked_without_echo, askings);
     ADD_TEST(&rows, a_signal_ends_the_question_and_leaves_the_echo);
+    ADD_ROWS(&rows, a_question_that_is_disturbed, disturbances);
     ADD_TEST(&rows, without_a_terminal_nobody_is_asked);
     ADD_TEST(&rows, a_child_process_reads_the_pin_from_a_descriptor);
     ADD_TEST(&rows, a_descriptor_handed_on_can_be_read_as_a_source);

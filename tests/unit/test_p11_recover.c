@@ -481,6 +481,51 @@ another_token_is_not_taken_for_one_without_a_serial_number(void **state)
 }
 
 static void
+a_token_that_is_gone_after_a_restart_by_another_is_told(void **state)
+{
+    hsmart_err err = {0};
+
+    (void)state;
+    struct hs_p11_token *other = open_token(0, 2000);
+    fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_DEVICE_ERROR, 1, 3);
+    assert_int_equal(hs_p11_token_request(token, &sign, &err), HSMART_OK);
+    fake->tokens[0].absent = true;
+    assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_TOKEN_ABSENT);
+    fake->tokens[0].absent = false;
+    hs_p11_token_unref(other);
+}
+
+/* Loses its login while another request cannot log in again. */
+static enum hsmart_code
+run_beside_a_recovery_that_fails(void *arg, struct hs_p11_session *session, hsmart_err *err)
+{
+    unsigned *runs = arg;
+
+    if (++*runs > 1)
+        return HSMART_OK;
+    fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_USER_NOT_LOGGED_IN, 1, 1);
+    fake_p11_answer(fake, FAKE_LOGIN, CKR_PIN_INCORRECT, 1, 1);
+    assert_int_equal(hs_p11_token_request(token, &sign, NULL), HSMART_PIN_REFUSED);
+    session->last_rv = CKR_USER_NOT_LOGGED_IN;
+    session->doubtful = true;
+    return hs_ckr_set(err, session->last_rv);
+}
+
+static void
+a_recovery_that_failed_for_another_is_not_tried_again_at_once(void **state)
+{
+    unsigned runs = 0;
+    const struct hs_p11_operation operation = {run_beside_a_recovery_that_fails, NULL, &runs};
+    hsmart_err err = {0};
+
+    (void)state;
+    assert_int_equal(hs_p11_token_request(token, &operation, &err), HSMART_TOKEN_UNAVAILABLE);
+    says(&err, "CKR_PIN_INCORRECT");
+    assert_int_equal(runs, 1);
+    assert_int_equal(fake->calls[FAKE_LOGIN], 1);
+}
+
+static void
 a_module_that_does_not_start_again_is_started_by_the_probe(void **state)
 {
     hsmart_err err = {0};
@@ -571,6 +616,9 @@ a_restart_that_hangs_for_one_token_holds_up_another_until_its_deadline(void **st
     hs_clock_sleep_ms(FIRST_BACKOFF_MS);
     assert_int_equal(hs_p11_token_request(other, &sign, &err), HSMART_TOKEN_UNAVAILABLE); /* as a probe */
     says(&err, "is still being recovered");
+    struct hs_p11_session *session = NULL;
+    assert_int_equal(hs_p11_token_acquire(other, false, 20, &session, &err), HSMART_TOKEN_BUSY);
+    says(&err, "was still being recovered after 20 ms");
     fake_p11_hold(fake, FAKE_INITIALIZE, false);
     assert_int_equal(pthread_join(thread, NULL), 0);
     fake_p11_answer(fake, FAKE_SIGN_INIT, CKR_OK, 0, 0);
@@ -1044,6 +1092,8 @@ main(void)
     ADD_TEST(&rows, another_token_in_the_slot_is_not_taken_for_this_one);
     ADD_TEST(&rows, another_token_is_not_taken_for_one_without_a_serial_number);
     ADD_TEST(&rows, a_restart_that_hangs_for_one_token_holds_up_another_until_its_deadline);
+    ADD_TEST(&rows, a_token_that_is_gone_after_a_restart_by_another_is_told);
+    ADD_TEST(&rows, a_recovery_that_failed_for_another_is_not_tried_again_at_once);
     ADD_TEST(&rows, a_module_that_does_not_start_again_is_started_by_the_probe);
     ADD_TEST(&rows, a_module_that_two_tokens_share_is_restarted_for_both);
     ADD_TEST(&rows, a_module_that_another_token_is_inside_of_is_not_restarted);

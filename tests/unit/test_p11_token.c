@@ -603,6 +603,12 @@ a_pin_pad_asks_for_the_pin_itself(void **state)
     token = open_fake(&options);
     assert_true(fake->pin_was_null && fake->logged_in);
     hs_p11_token_unref(token);
+    token = NULL;
+    fake_p11_answer(fake, FAKE_LOGIN, CKR_PIN_INCORRECT, 0, 0); /* a person typed it wrong, and may again */
+    assert_int_equal(hs_p11_token_open(&options, &token, &err), HSMART_PIN_REFUSED);
+    says(&err, "CKR_PIN_INCORRECT");
+    fake_p11_answer(fake, FAKE_LOGIN, CKR_OK, 0, 0);
+    hs_p11_token_unref(open_fake(&options));
 }
 
 static void
@@ -1018,6 +1024,7 @@ static struct setting_up {
      "1 to 32 bytes"},
     {"a label with an escape sequence", "\x1b[31m", NULL, false, false, 0, 4, HSMART_INVALID_ARGUMENT,
      "control character"},
+    {"no label at all", NULL, NULL, false, false, 0, 4, HSMART_INVALID_ARGUMENT, "1 to 32 bytes"},
     {"no label", "", NULL, false, false, 0, 4, HSMART_INVALID_ARGUMENT, "1 to 32 bytes"},
     {"a label that is not UTF-8", "\xff", NULL, false, false, 0, 4, HSMART_INVALID_ARGUMENT, "UTF-8"},
     {"only tokens in use, and none named", "new", NULL, true, false, 0, 4, HSMART_TOKEN_ABSENT, "no uninitialised"},

@@ -87,6 +87,8 @@ static struct refused {
     {"no scheme", "prod", "does not begin with \"pkcs11:\"", NULL},
     {"the empty text", "", "does not begin with \"pkcs11:\"", NULL},
     {"a broken escape", "pkcs11:token=%zz", "percent escape", NULL},
+    {"a PIN under another name, and a broken escape", "pkcs11:token=a;my-pin=0815;serial=%zz", "\"pkcs11:token=a;my-\"",
+     "0815"},
     {"an attribute twice", "pkcs11:token=a;token=b", "twice", NULL},
     {"an attribute twice, apart", "pkcs11:token=a;serial=1;token=b", "twice", NULL},
     {"an attribute twice in the query", "pkcs11:?module-path=/a&module-path=/b", "twice", NULL},
