@@ -6,6 +6,8 @@
  *   bench_request URL CA-DIRECTORY CLIENT-ID SECRET-FILE once       a cold process
  *   bench_request URL CA-DIRECTORY CLIENT-ID SECRET-FILE serve      "1 MILLISECONDS" on each line of standard input:
  * requests for so long on one kept connection; prints "COUNT NANOSECONDS"
+ *   bench_request URL CA-DIRECTORY CLIENT-ID SECRET-FILE serve-new  the same, each request on a new connection with the
+ * TLS session of the last
  *   bench_request URL CA-DIRECTORY CLIENT-ID SECRET-FILE count N    1 + N requests on one kept connection */
 #include <curl/curl.h>
 #include <json-c/json.h>
@@ -101,6 +103,8 @@ main(int argc, char **argv)
     if (handle == NULL)
         return 1;
     struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
+    if (strcmp(argv[5], "serve-new") == 0)
+        headers = curl_slist_append(headers, "Connection: close");
     (void)curl_easy_setopt(handle, CURLOPT_URL, argv[1]);
     (void)curl_easy_setopt(handle, CURLOPT_CAINFO, NULL);
     (void)curl_easy_setopt(handle, CURLOPT_CAPATH, argv[2]);
@@ -113,7 +117,7 @@ main(int argc, char **argv)
         status = ask(handle, argv[4]);
     if (status == 0 && strcmp(argv[5], "once") == 0)
         (void)puts(body);
-    if (strcmp(argv[5], "serve") == 0) {
+    if (strncmp(argv[5], "serve", 5) == 0) {
         unsigned threads;
         unsigned long milliseconds;
         (void)puts("ready");

@@ -1,6 +1,6 @@
 /* The same requests by the library, parsed as it parses them: a kept connection, no cache of access tokens.
  *
- *   bench_request_hsmart URL CA-DIRECTORY CLIENT-ID SECRET-FILE serve|count N      as bench_request */
+ *   bench_request_hsmart URL CA-DIRECTORY CLIENT-ID SECRET-FILE serve|serve-new|count N      as bench_request */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +42,20 @@ ask(const struct hs_token_request *request, const struct hs_link *link, hsmart_e
     return code;
 }
 
+/* Asks the server to close the connection behind its answer. */
+static enum hsmart_code
+exchange_and_close(void *arg, const struct hs_http_request *request, struct hs_http_response *out_response,
+                   hsmart_err *err)
+{
+    struct hs_http_request closing = *request;
+    size_t count = 0;
+
+    while (closing.headers[count].name != NULL)
+        count++;
+    closing.headers[count] = (struct hs_http_header){"Connection", "close"};
+    return hs_http_exchange(arg, &closing, out_response, err);
+}
+
 static uint64_t
 now_ns(void)
 {
@@ -64,7 +78,10 @@ main(int argc, char **argv)
         return 2;
     const struct hs_http_options options = {.ca_directory = argv[2]};
     enum hsmart_code code = hs_http_new(&options, &http, &err);
-    const struct hs_link link = {.exchange = hs_exchange_over_http(http), .time = hs_time_system};
+    bool closes = strcmp(argv[5], "serve-new") == 0;
+    const struct hs_link link = {.exchange = closes ? (struct hs_exchange){exchange_and_close, http}
+                                                    : hs_exchange_over_http(http),
+                                 .time = hs_time_system};
     const struct hs_client_auth auth = {
         .method = HS_AUTH_SECRET_BASIC, .client_id = argv[3], .secret = {.read = read_secret, .arg = argv[4]}};
     const struct hs_token_request request = {.token_endpoint = argv[1], .scope = "system/Patient.rs", .auth = &auth};
@@ -72,7 +89,7 @@ main(int argc, char **argv)
         code = ask(&request, &link, &err);
     for (long n = argc == 7 ? strtol(argv[6], NULL, 10) : 0; code == HSMART_OK && n > 0; n--)
         code = ask(&request, &link, &err);
-    bool serves = strcmp(argv[5], "serve") == 0;
+    bool serves = strncmp(argv[5], "serve", 5) == 0;
     if (code == HSMART_OK && serves)
         (void)puts("ready");
     (void)fflush(stdout);

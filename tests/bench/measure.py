@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -509,6 +510,52 @@ def measure_one_shots(token, report, arguments):
                    bars, "wall time / bare program (less is better)", 1.0)
 
 
+class Nginx:
+    """A token endpoint that answers with a constant: a server that resumes TLS sessions, which the sandbox does not."""
+
+    def __init__(self, token):
+        if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+            raise Skip("nginx is not installed")
+        self.directory = tempfile.mkdtemp(dir=token.directory)
+        self.ca_directory = f"{self.directory}/ca"
+        os.mkdir(self.ca_directory)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=bench",
+                        "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{self.directory}/key.pem", "-out",
+                        f"{self.ca_directory}/ca.pem"], check=True, capture_output=True)
+        subprocess.run(["openssl", "rehash", self.ca_directory], check=True, capture_output=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.endpoint = f"https://localhost:{port}/token"
+        answer = '{"access_token":"' + "a" * 43 + '","token_type":"bearer","expires_in":300,"scope":"system/Patient.rs"}'
+        with open(f"{self.directory}/nginx.conf", "w", encoding="utf-8") as out:
+            out.write(f"""daemon off; master_process off; pid {self.directory}/pid; error_log {self.directory}/log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; client_body_temp_path {self.directory}; proxy_temp_path {self.directory}; fastcgi_temp_path {self.directory};
+  uwsgi_temp_path {self.directory}; scgi_temp_path {self.directory};
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {self.ca_directory}/ca.pem; ssl_certificate_key {self.directory}/key.pem; ssl_protocols TLSv1.3;
+    location = /token {{ default_type application/json; return 200 '{answer}'; }}
+  }}
+}}
+""")
+        self.process = subprocess.Popen(["nginx", "-c", f"{self.directory}/nginx.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        env=dict(os.environ, PATH=f"{os.environ['PATH']}:/usr/sbin"))
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.05)
+        self.close()
+        raise Skip("nginx does not start")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
 class Sandbox:
     """hsmart-sandbox over TLS, with one client that has a secret and one that has the token's P-384 key."""
 
@@ -570,6 +617,26 @@ def on_a_kept_connection(token, rounds, report):
         sandbox.close()
 
 
+def on_new_connections(token, secret_file, rounds):
+    """Each request on a new connection that resumes the TLS session of the last."""
+    try:
+        nginx = Nginx(token)
+    except Skip as reason:
+        return f"New connections with a resumed TLS session were not measured: {reason}"
+    try:
+        words = [nginx.endpoint, nginx.ca_directory, "secret", secret_file, "serve-new"]
+        ratios = Ratios("bare")
+        with start_all([(name, [f"{token.build}/bench/{program}", *words], {}) for name, program in
+                        (("bare", "bench_request"), ("hsmart", "bench_request_hsmart"))], token.environment) as (served, missing):
+            if missing:
+                return f"On new connections nothing was measured: {missing[0][0]}: {missing[0][1]}"
+            take_turns(served, ratios, rounds, 1, 300)
+        return (f"On a new connection each time, with the TLS session resumed (nginx, a constant answer): "
+                f"{three(ratios.ratios('hsmart', invert=True), 2)} of the bare libcurl program's time ({ratios.median('bare'):.0f} requests/s there)")
+    finally:
+        nginx.close()
+
+
 def count_cold_request(bare, own, token):
     try:
         bare_count, own_count = (instructions(command, token.environment) for command in (bare, own))
@@ -609,6 +676,7 @@ def ask_request(token, report, arguments):
                 report.glance(words, f"{walls.median(name):.0f} ms")
         notes += count_cold_request([*bare, "once"], [*by_secret, "--fresh"], token)
         notes += on_a_kept_connection(token, rounds, report)
+        notes.append(on_new_connections(token, sandbox.secret_file, rounds))
         report.section("request", "A cold access token request over TLS",
                        "One process, one request to a local server over TLS 1.3. The CA certificate comes out of a hashed directory (curl is given "
                        "the one file).", table, notes, bars, "wall time / bare libcurl program (less is better)", 1.0)
