@@ -69,8 +69,9 @@ start(struct sandbox *sandbox, uint8_t family)
     FUZZ_REQUIRE(hs_http_new(&(struct hs_http_options){0}, &http, NULL) == HSMART_OK);
     FUZZ_REQUIRE(sandbox_init(sandbox, &settings, ORIGIN, http, NULL) == HSMART_OK);
     for (size_t i = 0; i < HS_ARRAY_LEN(wishes); i++)
-        FUZZ_REQUIRE(register_client(sandbox, &wishes[i], &client, NULL) == HSMART_OK);
+        (void)register_client(sandbox, &wishes[i], &client, NULL); /* not every family takes both */
     FUZZ_REQUIRE(fhir_store_load(&sandbox->fhir, hs_span_str(FHIR), NULL) == HSMART_OK);
+    FUZZ_REQUIRE(client != NULL);
     grant(sandbox, client);
     atomic_store(&sandbox->stopping, true); /* who is told to wait does not */
 }
