@@ -22,7 +22,7 @@ enum hs_test_call {
 
 /* After `good` calls that do their work, one fails with `error`, an errno. One kind of call at a time. */
 void hs_test_fail_call(enum hs_test_call call, int error, unsigned good);
-/* From now on none fails; tells whether one did. */
+/* From now on none fails; tells whether the one that was to fail did. */
 bool hs_test_end_failing_calls(void);
 
 #endif
