@@ -34,7 +34,7 @@ struct hs_ceremony_errand {
     const char *token_uri, *key_uri;
     const char *alg, *subject; /* of a certificate */
     unsigned days;             /* that a self-signed certificate is valid from now on: to the key's last day */
-    int pin_fd;                              /* holds the PIN; -1: none is needed */
+    int pin_fd;                /* holds the PIN; -1: none is needed */
 };
 
 /* The outside world: people, paper and other processes. */

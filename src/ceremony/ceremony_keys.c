@@ -36,8 +36,9 @@ generate(struct ceremony *ceremony, struct ceremony_key *key, hsmart_err *err)
     code = hs_generate_in_ceremony(ceremony->token, &spec, manner, &key->made, err);
     ceremony->seam->end_work(ceremony->seam->arg);
     if (code != HSMART_OK && rehearsal)
-        hs_err_hint(err, "not every token makes keys that vanish (session objects), as a rehearsal needs them: if this one "
-                         "does not, rehearse on another, such as SoftHSM2");
+        hs_err_hint(err,
+                    "not every token makes keys that vanish (session objects), as a rehearsal needs them: if this one "
+                    "does not, rehearse on another, such as SoftHSM2");
     if (code == HSMART_POLICY_REFUSED)
         code = hs_ceremony_fail(ceremony, err, "key \"%s\": %s", key->plan->label,
                                 err != NULL ? err->text : "not as asked for");

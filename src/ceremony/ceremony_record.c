@@ -162,7 +162,8 @@ hs_ceremony_make_record(struct ceremony *ceremony, struct hs_buf *out_text, hsma
     enum hsmart_code code = format_payload(ceremony, &payload, err);
 
     if (code == HSMART_OK)
-        code = hs_record_sign(hs_span_buf(&payload), signers, list_signers(ceremony, signers), out_text, err);
+        code = hs_record_sign(hs_span_buf(&payload), HS_RECORD_TYP, signers, list_signers(ceremony, signers), out_text,
+                              err);
     hs_buf_clear(&payload);
     return code == HSMART_OK ? code : hs_err_wrap(err, code, "cannot make the record");
 }

@@ -9,27 +9,36 @@
 #include "jws.h"
 #include "text.h"
 
+bool
+hs_record_is_destruction(const struct hs_record *record)
+{
+    const char *type = hs_json_text(hs_json_member(record->doc.root, "type"));
+
+    return type != NULL && strcmp(type, HS_DESTRUCTION_TYP) == 0;
+}
+
 /* ---- Writing ---- */
 
 static enum hsmart_code
-format_header(const struct hs_signer *signer, struct hs_buf *out, hsmart_err *err)
+format_header(const struct hs_signer *signer, const char *typ, struct hs_buf *out, hsmart_err *err)
 {
     struct hs_json_writer writer = {.out = out};
 
     hs_json_begin_object(&writer); /* in canonical order */
     hs_json_member_text(&writer, "alg", signer->alg->name);
     hs_json_member_text(&writer, "kid", signer->jwk->thumbprint);
-    hs_json_member_text(&writer, "typ", HS_RECORD_TYP);
+    hs_json_member_text(&writer, "typ", typ);
     hs_json_end_object(&writer);
     return hs_json_writer_finish(&writer, err);
 }
 
 /* The compact form is header.payload.signature, of which the outer parts are wanted. */
 static enum hsmart_code
-put_signature(struct hs_json_writer *writer, struct hs_signer *signer, struct hs_span payload, hsmart_err *err)
+put_signature(struct hs_json_writer *writer, struct hs_signer *signer, const char *typ, struct hs_span payload,
+              hsmart_err *err)
 {
     struct hs_buf header = {0}, jws = {0};
-    enum hsmart_code code = format_header(signer, &header, err);
+    enum hsmart_code code = format_header(signer, typ, &header, err);
 
     if (code == HSMART_OK)
         code = hs_jws_sign(signer, hs_span_buf(&header), payload, &jws, err);
@@ -47,8 +56,8 @@ put_signature(struct hs_json_writer *writer, struct hs_signer *signer, struct hs
 }
 
 enum hsmart_code
-hs_record_sign(struct hs_span payload, struct hs_signer *const *signers, size_t signer_count, struct hs_buf *out_text,
-               hsmart_err *err)
+hs_record_sign(struct hs_span payload, const char *typ, struct hs_signer *const *signers, size_t signer_count,
+               struct hs_buf *out_text, hsmart_err *err)
 {
     struct hs_buf canonical = {0}, encoded = {0}, text = {.max_len = HS_RECORD_MAX_LEN};
     struct hs_json_writer writer = {.out = &text};
@@ -61,7 +70,7 @@ hs_record_sign(struct hs_span payload, struct hs_signer *const *signers, size_t 
     hs_json_name(&writer, "signatures");
     hs_json_begin_array(&writer);
     for (size_t i = 0; i < signer_count && code == HSMART_OK; i++)
-        code = put_signature(&writer, signers[i], hs_span_buf(&canonical), err);
+        code = put_signature(&writer, signers[i], typ, hs_span_buf(&canonical), err);
     hs_json_end_array(&writer);
     hs_json_end_object(&writer);
     if (code == HSMART_OK)
@@ -111,7 +120,7 @@ parse_canonical(struct hs_span text, const char *what, struct hs_json_doc *out_d
 }
 
 static enum hsmart_code
-check_header(const hs_json_value *header, hsmart_err *err)
+check_header(const hs_json_value *header, const char *typ, hsmart_err *err)
 {
     static const char *const names[] = {"alg", "kid", "typ"};
 
@@ -120,13 +129,13 @@ check_header(const hs_json_value *header, hsmart_err *err)
             return hs_err_set(err, HSMART_INPUT_MALFORMED, "a signature's header has no \"%s\"", names[i]);
     if (hs_json_member_name(header, HS_ARRAY_LEN(names)) != NULL)
         return hs_err_set(err, HSMART_INPUT_MALFORMED, "a signature's header has members that are not known");
-    if (strcmp(hs_json_text(hs_json_member(header, "typ")), HS_RECORD_TYP) != 0)
-        return hs_err_set(err, HSMART_INPUT_MALFORMED, "a signature is not one of a ceremony's record, by its \"typ\"");
+    if (strcmp(hs_json_text(hs_json_member(header, "typ")), typ) != 0)
+        return hs_err_set(err, HSMART_INPUT_MALFORMED, "a signature is not one of a record like this, by its \"typ\"");
     return HSMART_OK;
 }
 
 static enum hsmart_code
-take_signature(const hs_json_value *value, struct hs_record_signature *out_signature, hsmart_err *err)
+take_signature(const hs_json_value *value, const char *typ, struct hs_record_signature *out_signature, hsmart_err *err)
 {
     struct hs_buf header = {0};
     enum hsmart_code code =
@@ -137,9 +146,16 @@ take_signature(const hs_json_value *value, struct hs_record_signature *out_signa
     if (code == HSMART_OK)
         code = parse_canonical(hs_span_buf(&header), "protected header", &out_signature->header, err);
     if (code == HSMART_OK)
-        code = check_header(out_signature->header.root, err);
+        code = check_header(out_signature->header.root, typ, err);
     hs_buf_clear(&header);
     return code;
+}
+
+/* What the signatures of this payload have to be for, so that none of another kind passes. */
+static const char *
+typ_of(const struct hs_record *record)
+{
+    return hs_record_is_destruction(record) ? HS_DESTRUCTION_TYP : HS_RECORD_TYP;
 }
 
 static enum hsmart_code
@@ -155,7 +171,7 @@ take_signatures(const hs_json_value *array, struct hs_record *record, hsmart_err
     if (record->signatures == NULL)
         return hs_err_no_memory(err);
     for (; record->signature_count < count && code == HSMART_OK; record->signature_count++)
-        code = take_signature(hs_json_element(array, record->signature_count),
+        code = take_signature(hs_json_element(array, record->signature_count), typ_of(record),
                               &record->signatures[record->signature_count], err);
     return code;
 }

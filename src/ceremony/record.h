@@ -11,6 +11,7 @@ struct hs_signer;
 #define HS_RECORD_MAX_LEN HS_JSON_MAX_LEN
 #define HS_RECORD_SIGNATURES_MAX (HS_PLAN_KEYS_MAX + 1U)
 #define HS_RECORD_TYP "hsmart-ceremony-record"
+#define HS_DESTRUCTION_TYP "hsmart-destruction" /* the entry of a destruction (destruction.h) has the same form */
 
 struct hs_record_signature {
     struct hs_buf protected_text; /* as it stands in the file: base64url */
@@ -35,10 +36,14 @@ HSMART_MUST_CHECK enum hsmart_code hs_record_parse(struct hs_span text, const ch
                                                    hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code hs_record_load(const char *path, struct hs_record *out_record, hsmart_err *err);
 void hs_record_clear(struct hs_record *record);
+/* It is the entry of a destruction, by the type that it tells; otherwise it should be of a ceremony. */
+bool hs_record_is_destruction(const struct hs_record *record);
 
-/* Signs `payload`, which is made canonical first, with each signer, and sets `out_text` to the file's bytes. */
-HSMART_MUST_CHECK enum hsmart_code hs_record_sign(struct hs_span payload, struct hs_signer *const *signers,
-                                                  size_t signer_count, struct hs_buf *out_text, hsmart_err *err);
+/* Signs `payload`, which is made canonical first and is of the type `typ`, with each signer, and sets `out_text` to the
+ * file's bytes. */
+HSMART_MUST_CHECK enum hsmart_code hs_record_sign(struct hs_span payload, const char *typ,
+                                                  struct hs_signer *const *signers, size_t signer_count,
+                                                  struct hs_buf *out_text, hsmart_err *err);
 
 /* Whether the signature verifies with this key, for the payload of the record. */
 HSMART_MUST_CHECK enum hsmart_code hs_record_verify_signature(const struct hs_record *record, size_t index,

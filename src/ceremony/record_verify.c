@@ -33,7 +33,7 @@ hs_record_text(const hs_json_value *value, const char *name)
 bool
 hs_record_is_rehearsal(const struct hs_record *record)
 {
-    return strcmp(hs_record_text(record->doc.root, "kind"), "ceremony") != 0;
+    return strcmp(hs_record_text(record->doc.root, "kind"), "rehearsal") == 0;
 }
 
 bool
@@ -463,6 +463,19 @@ check_trust(struct verification *verification)
     return HSMART_OK;
 }
 
+/* A destruction has one time only. */
+static const char *
+beginning_of(const struct hs_record *record)
+{
+    return hs_record_text(record->doc.root, hs_record_is_destruction(record) ? "destroyed" : "started");
+}
+
+static const char *
+end_of(const struct hs_record *record)
+{
+    return hs_record_text(record->doc.root, hs_record_is_destruction(record) ? "destroyed" : "finished");
+}
+
 static enum hsmart_code
 check_previous(struct verification *verification)
 {
@@ -482,12 +495,16 @@ check_previous(struct verification *verification)
         return hs_err_no_memory(verification->err);
     if (code != HSMART_OK)
         return bad(verification, "the record before does not hold: %s", why.text);
-    if (!hs_time_parse(hs_record_text(previous->doc.root, "finished"), &before_s) ||
-        !hs_time_parse(hs_record_text(verification->root, "started"), &started_s) || before_s > started_s)
+    if (!hs_time_parse(end_of(previous), &before_s) || !hs_time_parse(beginning_of(verification->record), &started_s) ||
+        before_s > started_s)
         return bad(verification, "the record before is of a later time");
-    good(verification, "it is chained to the record of \"%s\" of %s, which %s",
-         hs_record_text(previous->doc.root, "ceremony"), hs_record_text(previous->doc.root, "organisation"),
-         has_failed(previous) ? "FAILED" : "passed");
+    if (hs_record_is_destruction(previous))
+        good(verification, "it is chained to the entry of the destruction of key \"%s\"",
+             hs_record_text(hs_json_member(previous->doc.root, "key"), "label"));
+    else
+        good(verification, "it is chained to the record of \"%s\" of %s, which %s",
+             hs_record_text(previous->doc.root, "ceremony"), hs_record_text(previous->doc.root, "organisation"),
+             has_failed(previous) ? "FAILED" : "passed");
     return HSMART_OK;
 }
 
@@ -567,29 +584,95 @@ check_files(struct verification *verification)
     return code;
 }
 
+/* ---- The entry of a destruction ---- */
+
+static enum hsmart_code
+check_destruction(struct verification *verification)
+{
+    const hs_json_value *version = hs_json_member(verification->root, "version");
+    int64_t at_s = 0;
+
+    if (hs_json_type_of(version) != HS_JSON_INTEGER || hs_json_integer(version) != 1)
+        return bad(verification, "it is not an entry in a version that is known here");
+    if (!hs_time_parse(hs_record_text(verification->root, "destroyed"), &at_s))
+        return bad(verification, "it does not tell when the key was destroyed");
+    good(verification, "it is the entry of the destruction of key \"%s\" at %s",
+         hs_record_text(hs_json_member(verification->root, "key"), "label"),
+         hs_record_text(verification->root, "destroyed"));
+    return HSMART_OK;
+}
+
+/* A key without a public half has no kid, and nothing to hold it against. */
+static enum hsmart_code
+check_destroyed_key(struct verification *verification)
+{
+    const hs_json_value *key = hs_json_member(verification->root, "key");
+    const char *kid = hs_record_text(key, "kid");
+    struct hs_jwk jwk = {0};
+    enum hsmart_code code = HSMART_OK;
+
+    if (hs_json_type_of(key) != HS_JSON_OBJECT)
+        return bad(verification, "it does not tell which key was destroyed");
+    if (kid[0] != 0 || hs_json_type_of(hs_json_member(key, "jwk")) != HS_JSON_NULL)
+        code = parse_jwk(verification, key, hs_record_text(key, "label"), &jwk);
+    hs_jwk_clear(&jwk);
+    if (code == HSMART_OK && kid[0] != 0 && is_signer(verification, kid))
+        good(verification, "key %s said itself that it goes", kid);
+    else if (code == HSMART_OK)
+        good(verification, "key %s did not sign that it goes: another key says so",
+             kid[0] != 0 ? kid : "without a kid");
+    return code;
+}
+
+static enum hsmart_code
+check_not_published(struct verification *verification)
+{
+    const char *kid = hs_record_text(hs_json_member(verification->root, "key"), "kid");
+    struct hs_json_doc doc = {0};
+    hsmart_err why = {0};
+    enum hsmart_code code = hs_json_parse(verification->expectation->jwks, &doc, &why);
+
+    if (code == HSMART_NO_MEMORY)
+        return hs_err_no_memory(verification->err);
+    if (code != HSMART_OK)
+        return bad(verification, "the JWK Set is none: %s", why.text);
+    if (jwks_has(doc.root, kid))
+        code = bad(verification, "the JWK Set still has the key that was destroyed");
+    hs_json_doc_clear(&doc);
+    return code;
+}
+
 /* ---- The table ---- */
 
 enum need { NEEDS_NOTHING, NEEDS_PLAN, NEEDS_PASSED, NEEDS_TRUST, NEEDS_PREVIOUS, NEEDS_JWKS, NEEDS_DIRECTORY };
 
+enum of { OF_CEREMONY = 1, OF_DESTRUCTION = 2, OF_BOTH = OF_CEREMONY | OF_DESTRUCTION };
+
 static const struct check {
+    enum of of;
     const char *name, *holds;
     enum need need;
     enum hsmart_code (*apply)(struct verification *verification);
 } checks[] = {
-    {"type", "it is a record", NEEDS_NOTHING, check_type},
-    {"plan", "its plan is whole, and has the fingerprint that was confirmed", NEEDS_NOTHING, check_plan},
-    {"times", "its times fit", NEEDS_NOTHING, check_times},
-    {"people", "the people that the plan wants took part", NEEDS_PLAN, check_people},
-    {"keys", "its keys are those of the plan", NEEDS_PLAN, check_planned},
-    {"signatures", "its signatures verify", NEEDS_NOTHING, check_signatures},
-    {"result", "the ceremony passed", NEEDS_NOTHING, check_result},
-    {"test signatures", "each key signed, is another one, and its kid is its thumbprint", NEEDS_PASSED, check_keys},
-    {"attributes", "every attribute is as asked for, or tolerated by the plan", NEEDS_PASSED, check_attributes},
-    {"attack", "the attack got no key", NEEDS_PASSED, check_attack},
-    {"files", "the files beside it are unchanged", NEEDS_DIRECTORY, check_files},
-    {"trust", "a trusted key signed it", NEEDS_TRUST, check_trust},
-    {"previous", "it is chained to the record given, which holds, too", NEEDS_PREVIOUS, check_previous},
-    {"jwks", "the JWK Set has every key of it", NEEDS_JWKS, check_jwks},
+    {OF_CEREMONY, "type", "it is a record", NEEDS_NOTHING, check_type},
+    {OF_DESTRUCTION, "type", "it is an entry", NEEDS_NOTHING, check_destruction},
+    {OF_DESTRUCTION, "key", "its kid is its thumbprint", NEEDS_NOTHING, check_destroyed_key},
+    {OF_CEREMONY, "plan", "its plan is whole, and has the fingerprint that was confirmed", NEEDS_NOTHING, check_plan},
+    {OF_CEREMONY, "times", "its times fit", NEEDS_NOTHING, check_times},
+    {OF_CEREMONY, "people", "the people that the plan wants took part", NEEDS_PLAN, check_people},
+    {OF_CEREMONY, "keys", "its keys are those of the plan", NEEDS_PLAN, check_planned},
+    {OF_BOTH, "signatures", "its signatures verify", NEEDS_NOTHING, check_signatures},
+    {OF_CEREMONY, "result", "the ceremony passed", NEEDS_NOTHING, check_result},
+    {OF_CEREMONY, "test signatures", "each key signed, is another one, and its kid is its thumbprint", NEEDS_PASSED,
+     check_keys},
+    {OF_CEREMONY, "attributes", "every attribute is as asked for, or tolerated by the plan", NEEDS_PASSED,
+     check_attributes},
+    {OF_CEREMONY, "attack", "the attack got no key", NEEDS_PASSED, check_attack},
+    {OF_CEREMONY, "files", "the files beside it are unchanged", NEEDS_DIRECTORY, check_files},
+    {OF_BOTH, "trust", "a trusted key signed it", NEEDS_TRUST, check_trust},
+    {OF_BOTH, "previous", "it is chained to the record given, which holds, too", NEEDS_PREVIOUS, check_previous},
+    {OF_CEREMONY, "jwks", "the JWK Set has every key of it", NEEDS_JWKS, check_jwks},
+    {OF_DESTRUCTION, "jwks", "the JWK Set does not have the key", NEEDS_JWKS, check_not_published},
 };
 
 static const char *
@@ -628,7 +711,10 @@ hs_record_verify(const struct hs_record *record, const struct hs_record_expectat
     enum hsmart_code code = HSMART_OK;
     size_t bad_count = 0;
 
+    const enum of of = hs_record_is_destruction(record) ? OF_DESTRUCTION : OF_CEREMONY;
     for (size_t i = 0; i < HS_ARRAY_LEN(checks) && code == HSMART_OK; i++) {
+        if ((checks[i].of & of) == 0)
+            continue;
         const char *reason = missing(&verification, checks[i].need);
         if (reason != NULL) {
             tell(arg, HS_RECORD_NOT_LOOKED, checks[i].name, reason);

@@ -168,7 +168,7 @@ signed_record(const char *from, const char *to, size_t signer_count, struct hs_b
     assert_non_null(at);
     assert_int_equal(hs_buf_append(&changed, (struct hs_span){payload.data, (size_t)(at - text)}, NULL), 0);
     assert_int_equal(hs_buf_append_format(&changed, NULL, "%s%s", to, at + (from != NULL ? strlen(from) : 0)), 0);
-    if (hs_record_sign(hs_span_buf(&changed), signers, signer_count, out, &err) != HSMART_OK)
+    if (hs_record_sign(hs_span_buf(&changed), HS_RECORD_TYP, signers, signer_count, out, &err) != HSMART_OK)
         fail_msg("%s", err.text);
     hs_buf_clear(&payload);
     hs_buf_clear(&changed);
@@ -318,7 +318,7 @@ one_key_for_two_planned_ones_is_found(void **state)
 
     (void)state;
     payload_of(PLAN PLANNED_KEY("k2"), &payload);
-    assert_int_equal(hs_record_sign(hs_span_buf(&payload), signers, 2, &text, NULL), HSMART_OK);
+    assert_int_equal(hs_record_sign(hs_span_buf(&payload), HS_RECORD_TYP, signers, 2, &text, NULL), HSMART_OK);
     assert_int_equal(check_text(hs_span_buf(&text), &err), HSMART_CHECK_FAILED);
     if (strstr(err.text, "\"k\" and \"k2\" are one key") == NULL)
         fail_msg("it says \"%s\"", err.text);
@@ -471,6 +471,102 @@ a_key_set_has_the_keys(void **state)
     hs_buf_clear(&without);
 }
 
+/* ---- The entry of a destruction ---- */
+
+/* Of `key`, signed by both, with the first `from` replaced by `to`, and signatures of `typ`. */
+static void
+signed_destruction(const char *from, const char *to, const char *typ, struct hs_buf *out)
+{
+    struct hs_signer *signers[] = {key, organisation};
+    struct hs_buf payload = {0}, changed = {0};
+    struct hs_json_writer writer = {.out = &payload};
+    hsmart_err err = {0};
+
+    hs_json_begin_object(&writer);
+    hs_json_member_text(&writer, "type", HS_DESTRUCTION_TYP);
+    hs_json_member_integer(&writer, "version", 1);
+    hs_json_member_text(&writer, "destroyed", "2026-11-25T20:00:00Z");
+    hs_json_name(&writer, "key");
+    hs_json_begin_object(&writer);
+    hs_json_member_text(&writer, "label", "k");
+    put_jwk_of(&writer, key);
+    hs_json_end_object(&writer);
+    hs_json_member_text(&writer, "previous_sha256", "");
+    put_signers(&writer);
+    hs_json_end_object(&writer);
+    assert_int_equal(hs_json_writer_finish(&writer, NULL), HSMART_OK);
+    const char *text = hs_buf_text(&payload), *at = strstr(text, from);
+    assert_non_null(at);
+    assert_int_equal(hs_buf_append(&changed, (struct hs_span){payload.data, (size_t)(at - text)}, NULL), 0);
+    assert_int_equal(hs_buf_append_format(&changed, NULL, "%s%s", to, at + strlen(from)), 0);
+    if (hs_record_sign(hs_span_buf(&changed), typ, signers, 2, out, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    hs_buf_clear(&payload);
+    hs_buf_clear(&changed);
+}
+
+static struct destruction {
+    const char *name, *from, *to, *typ;
+    enum hsmart_code code;
+    const char *said;
+} destructions[] = {
+    {"a good one", "", "", HS_DESTRUCTION_TYP, HSMART_OK, NULL},
+    {"another version", "\"version\":1", "\"version\":2", HS_DESTRUCTION_TYP, HSMART_CHECK_FAILED,
+     "a version that is known"},
+    {"no time", "2026-11-25T20:00:00Z", "yesterday", HS_DESTRUCTION_TYP, HSMART_CHECK_FAILED,
+     "when the key was destroyed"},
+    {"no key", "\"key\":{", "\"was\":{", HS_DESTRUCTION_TYP, HSMART_CHECK_FAILED, "which key was destroyed"},
+    {"a kid that is not the key's", "\"kid\":\"", "\"kid\":\"A", HS_DESTRUCTION_TYP, HSMART_CHECK_FAILED,
+     "is not the thumbprint"},
+    {"a signer too few", "\"who\":\"a new key\",\"kid\":\"", "\"who\":\"\",\"kid\":\"A", HS_DESTRUCTION_TYP,
+     HSMART_CHECK_FAILED, "is not the thumbprint"},
+    {"signatures of a ceremony", "", "", HS_RECORD_TYP, HSMART_INPUT_MALFORMED, "a record like this, by its"},
+    {"of no type", "\"type\":\"hsmart-destruction\"", "\"type\":\"\"", HS_DESTRUCTION_TYP, HSMART_INPUT_MALFORMED,
+     "a record like this, by its"},
+    {"that says to be of a ceremony", "\"type\":\"hsmart-destruction\"", "\"type\":\"hsmart-ceremony-record\"",
+     HS_RECORD_TYP, HSMART_CHECK_FAILED, "of neither a ceremony nor a rehearsal"},
+};
+
+static void
+the_entry_of_a_destruction_holds_or_not(void **state)
+{
+    const struct destruction *row = *state;
+    struct hs_buf text = {0};
+    hsmart_err err = {0};
+
+    signed_destruction(row->from, row->to, row->typ, &text);
+    enum hsmart_code code = check_text(hs_span_buf(&text), &err);
+    if (code != row->code || (row->said != NULL && strstr(err.text, row->said) == NULL))
+        fail_msg("%s: %s", hsmart_code_name(code), err.text);
+    hs_buf_clear(&text);
+}
+
+static void
+a_destroyed_key_is_not_published(void **state)
+{
+    struct hs_record record = {0};
+    struct hs_buf text = {0}, with = {0}, without = {0};
+    struct hs_jwks jwks = {0}, others = {0};
+
+    (void)state;
+    signed_destruction("", "", HS_DESTRUCTION_TYP, &text);
+    assert_int_equal(hs_record_parse(hs_span_buf(&text), "entry", &record, NULL), HSMART_OK);
+    assert_int_equal(hs_jwks_add(&jwks, key->jwk, NULL, NULL, NULL), HSMART_OK);
+    assert_int_equal(hs_jwks_format(&jwks, &with, NULL), HSMART_OK);
+    assert_int_equal(hs_jwks_add(&others, organisation->jwk, NULL, NULL, NULL), HSMART_OK);
+    assert_int_equal(hs_jwks_format(&others, &without, NULL), HSMART_OK);
+    assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = hs_span_buf(&with)}),
+                     HS_RECORD_BAD);
+    assert_int_equal(verdict_of(&record, "jwks", &(struct hs_record_expectation){.jwks = hs_span_buf(&without)}),
+                     HS_RECORD_GOOD);
+    hs_record_clear(&record);
+    hs_jwks_clear(&jwks);
+    hs_jwks_clear(&others);
+    hs_buf_clear(&text);
+    hs_buf_clear(&with);
+    hs_buf_clear(&without);
+}
+
 /* ---- Form ---- */
 
 static struct canonical {
@@ -550,6 +646,8 @@ main(void)
     ADD_ROWS(&rows, a_record_is_chained_to, chains);
     ADD_TEST(&rows, a_record_is_not_chained_to_that_of_a_rehearsal);
     ADD_TEST(&rows, a_key_set_has_the_keys);
+    ADD_ROWS(&rows, the_entry_of_a_destruction_holds_or_not, destructions);
+    ADD_TEST(&rows, a_destroyed_key_is_not_published);
     ADD_ROWS(&rows, json_has_one_canonical_form, canonicals);
     ADD_ROWS(&rows, what_is_no_record_is_refused, malformeds);
     int failed = rows_run("record", &rows);

@@ -7,7 +7,7 @@
 #include "err.h"
 #include "file.h"
 #include "jwks_fetch.h"
-#include "record.h"
+#include "record_verify.h"
 #include "report.h"
 
 #define ENTRIES_MAX 10000U
@@ -88,15 +88,25 @@ is_of_token(const hs_json_value *document, const struct target *target)
     return serial != NULL && label != NULL && strcmp(serial, token->serial) == 0 && strcmp(label, token->label) == 0;
 }
 
+/* A record that does not hold explains nothing: who changed it could hide a key, or that one is missing. */
+static enum hsmart_code
+load_record(const char *path, struct hs_record *out_record, hsmart_err *err)
+{
+    enum hsmart_code code = hs_record_load(path, out_record, err);
+
+    if (code != HSMART_OK)
+        return code;
+    code = hs_record_check_link(out_record, err); /* of a ceremony that failed, too */
+    return code == HSMART_OK ? code : hs_err_wrap(err, code, "\"%s\"", path);
+}
+
 static enum hsmart_code
 add_record(struct ledger *ledger, const char *path, const struct target *target, hsmart_err *err)
 {
     struct hs_record record = {0};
-    enum hsmart_code code = hs_record_load(path, &record, err);
+    enum hsmart_code code = load_record(path, &record, err);
     const hs_json_value *document = record.doc.root;
-    const char *result = code == HSMART_OK ? hs_json_text(hs_json_member(document, "result")) : NULL;
-    const char *kind = code == HSMART_OK ? hs_json_text(hs_json_member(document, "kind")) : NULL;
-    bool counts = result != NULL && strcmp(result, "passed") == 0 && kind != NULL && strcmp(kind, "ceremony") == 0 &&
+    bool counts = code == HSMART_OK && hs_record_has_passed(&record) && !hs_record_is_rehearsal(&record) &&
                   is_of_token(document, target);
     const hs_json_value *keys = counts ? hs_json_member(document, "keys") : NULL;
 
@@ -110,28 +120,55 @@ add_record(struct ledger *ledger, const char *path, const struct target *target,
     return code;
 }
 
+/* By the key itself, or by one that is on the token: by whom else, anybody could have made it. */
+static bool
+is_signed_by_one_of_us(const struct ledger *ledger, const hs_json_value *document)
+{
+    const hs_json_value *signers = hs_json_member(document, "signers");
+    const char *own = hs_record_text(hs_json_member(document, "key"), "kid");
+    bool is = false;
+
+    for (size_t i = 0; i < hs_json_length(signers) && !is; i++) {
+        const char *kid = hs_record_text(hs_json_element(signers, i), "kid");
+        is = strcmp(kid, own) == 0;
+        for (size_t j = 0; j < ledger->count && !is; j++)
+            is = (ledger->keys[j].places & DRIFT_TOKEN) != 0 && strcmp(ledger->keys[j].thumbprint, kid) == 0;
+    }
+    return is;
+}
+
+/* An entry that is not signed is no proof, and not wrong either: the key may not have been able to sign any more. */
+static enum hsmart_code
+check_destruction(const struct hs_record *record, const char *path, hsmart_err *err)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    if (!hs_record_is_destruction(record))
+        code = hs_err_set(err, HSMART_INPUT_MALFORMED, "it is not the entry of a destruction");
+    else if (record->signature_count > 0)
+        code = hs_record_check(record, err);
+    return code == HSMART_OK ? code : hs_err_wrap(err, code, "\"%s\"", path);
+}
+
 static enum hsmart_code
 add_destruction(struct ledger *ledger, const char *path, const struct target *target, hsmart_err *err)
 {
-    struct hs_buf text = {0};
-    struct hs_json_doc doc = {0};
+    struct hs_record record = {0};
     struct drift_key *key = NULL;
-    enum hsmart_code code = hs_file_read(path, HS_JSON_MAX_LEN, &text, err);
+    enum hsmart_code code = hs_record_load(path, &record, err);
 
     if (code == HSMART_OK)
-        code = hs_json_parse(hs_span_buf(&text), &doc, err);
-    if (code != HSMART_OK) {
-        hs_buf_clear(&text);
-        return hs_err_wrap(err, code, "cannot read \"%s\"", path);
-    }
-    const hs_json_value *told = hs_json_member(doc.root, "key");
-    const char *thumbprint = hs_json_text(hs_json_member(told, "thumbprint"));
-    if (thumbprint != NULL && is_of_token(doc.root, target))
-        code = ledger_add(ledger, thumbprint, hs_json_text(hs_json_member(told, "label")), 0, &key, err);
+        code = check_destruction(&record, path, err);
+    const hs_json_value *told = hs_json_member(record.doc.root, "key");
+    const char *kid = hs_record_text(told, "kid");
+    bool concerns = code == HSMART_OK && kid[0] != 0 && is_of_token(record.doc.root, target);
+    if (concerns && is_signed_by_one_of_us(ledger, record.doc.root))
+        code = ledger_add(ledger, kid, hs_json_text(hs_json_member(told, "label")), 0, &key, err);
+    else if (concerns)
+        report_warning("\"%s\" explains nothing: neither its key nor one of the token signed it", path);
     if (key != NULL)
         key->destroyed = true;
-    hs_json_doc_clear(&doc);
-    hs_buf_clear(&text);
+    hs_record_clear(&record);
     return code;
 }
 

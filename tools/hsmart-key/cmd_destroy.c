@@ -1,15 +1,16 @@
 /* hsmart-key destroy: a key pair, for ever, after its label was typed. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <hsmart/version.h>
 
-#include "clock.h"
+#include "destruction.h"
 #include "err.h"
-#include "family_view.h"
-#include "key_view.h"
+#include "output.h"
 #include "report.h"
+#include "target.h"
 #include "verbs.h"
 
 #define ENTRY_MODE 0644U
@@ -17,14 +18,19 @@
 
 struct destroy_options {
     struct cli_common common;
-    const char *confirm, *out;
+    const char *confirm, *out, *previous, *sign_with;
 };
 
 static const struct cli_option destroy_options[] = {
     {"confirm", 0, "LABEL", CLI_TEXT, offsetof(struct destroy_options, confirm),
      "the key's label, for scripts; on a terminal it is asked for and typed", 0, 0},
     {"out", 'o', "FILE", CLI_TEXT, offsetof(struct destroy_options, out),
-     "write the entry for the record to FILE; default: standard output", 0, 0},
+     "write the entry for the record to FILE, as destroyed-LABEL.json beside the records; default: standard output", 0,
+     0},
+    {"sign-with", 0, "URI", CLI_TEXT, offsetof(struct destroy_options, sign_with),
+     "a key of the same token that stays, and signs the entry beside the key itself", 0, 0},
+    {"previous", 0, "RECORD", CLI_TEXT, offsetof(struct destroy_options, previous),
+     "the record, or entry, before this one, to which it is chained", 0, 0},
 };
 static const struct cli_group destroy_group = CLI_GROUP("Destruction", destroy_options);
 
@@ -68,66 +74,84 @@ confirm(const struct destroy_options *own, const hsmart_key_info *info, hsmart_e
 /* ---- The entry for the record ---- */
 
 static enum hsmart_code
-format_entry(const struct destroy_options *own, const hsmart_token_info *token, const hsmart_key *key,
-             struct hs_buf *out, hsmart_err *err)
+make_entry(const struct destroy_options *own, const struct target *target, const hsmart_key *key,
+           struct hs_buf *out_entry, hsmart_err *err)
 {
-    const hsmart_key_info *info = hsmart_key_get_info(key);
-    struct hs_json_writer writer = {.out = out, .indent = true};
-    char now[FAMILY_TIME_LEN];
-    char *jwk = NULL;
+    hsmart_key *sign_with = NULL;
+    size_t signature_count = 0;
+    struct hs_destruction what = {.key = key,
+                                  .previous = own->previous,
+                                  .tool = "hsmart-key " HSMART_VERSION_STRING,
+                                  .confirmed_by = own->confirm != NULL ? "--confirm" : "a terminal"};
     enum hsmart_code code = HSMART_OK;
 
-    family_format_time(hs_clock_now_s(), now);
-    if (info->thumbprint != NULL)
-        code = hsmart_key_jwk(key, NULL, &jwk, err);
-    if (code != HSMART_OK)
-        return code;
-    hs_json_begin_object(&writer);
-    hs_json_member_text(&writer, "type", "hsmart-destruction");
-    hs_json_member_text(&writer, "destroyed", now);
-    hs_json_member_text(&writer, "tool", "hsmart-key " HSMART_VERSION_STRING);
-    hs_json_member_text(&writer, "confirmed_by", own->confirm != NULL ? "--confirm" : "a terminal");
-    hs_json_name(&writer, "token");
-    hs_json_begin_object(&writer);
-    hs_json_member_text(&writer, "label", token->label);
-    hs_json_member_text(&writer, "serial", token->serial);
-    hs_json_member_text(&writer, "uri", token->uri);
-    hs_json_end_object(&writer);
-    hs_json_name(&writer, "key");
-    hs_json_begin_object(&writer);
-    key_put_members(&writer, info);
-    hs_json_end_object(&writer);
-    hs_json_name(&writer, "jwk");
-    if (jwk != NULL)
-        hs_json_put_raw(&writer, hs_span_str(jwk));
-    else
-        hs_json_put_null(&writer);
-    hs_json_end_object(&writer);
-    code = hs_json_writer_finish(&writer, err);
-    hsmart_string_free(jwk);
-    return code == HSMART_OK ? hs_buf_append_str(out, "\n", err) : code;
+    if (own->sign_with != NULL) {
+        code = hsmart_key_find(target->opened, own->sign_with, &sign_with, err);
+        if (code == HSMART_OK && strcmp(hsmart_key_get_info(sign_with)->uri, hsmart_key_get_info(key)->uri) == 0)
+            code = hs_err_set(err, HSMART_INVALID_ARGUMENT, "it is the key that is to be destroyed");
+        if (code != HSMART_OK)
+            code = hs_err_wrap(err, code, "--sign-with");
+    }
+    what.sign_with = sign_with;
+    if (code == HSMART_OK)
+        code = hs_destruction_make(&what, out_entry, &signature_count, err);
+    if (code == HSMART_OK && signature_count == 0)
+        report_warning("nobody signs the entry, so it proves nothing: --sign-with names another key of the token");
+    hsmart_key_free(sign_with);
+    return code;
 }
 
-/* The entry is made before, so that nothing but writing it can fail once the key is gone. */
+/* ---- Destroying ---- */
+
+/* Written before, under another name, so that a full disk is found while the key is still there; what it says is true
+ * once the key is gone, and only then it gets its name. */
+static enum hsmart_code
+destroy_and_write(const char *out, const hsmart_key *key, struct hs_span entry, size_t *out_count, hsmart_err *err)
+{
+    struct hs_buf pending = {0};
+    enum hsmart_code code = hs_buf_append_format(&pending, err, "%s.pending", out);
+
+    if (code == HSMART_OK)
+        code = output_write(hs_buf_text(&pending), ENTRY_MODE, entry, err);
+    if (code != HSMART_OK)
+        goto out;
+    code = hsmart_key_destroy(key, out_count, err);
+    if (code != HSMART_OK) {
+        (void)unlink(hs_buf_text(&pending));
+        goto out;
+    }
+    if (rename(hs_buf_text(&pending), out) != 0) {
+        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno,
+                            "key \"%s\" is destroyed, but its entry cannot get the name \"%s\"",
+                            hsmart_key_get_info(key)->label, out);
+        hs_err_hint(err, "the entry is \"%.120s\": rename it", hs_buf_text(&pending));
+    }
+out:
+    hs_buf_clear(&pending);
+    return code;
+}
+
 static enum hsmart_code
 destroy(const struct destroy_options *own, const struct target *target, const hsmart_key *key, hsmart_err *err)
 {
     struct hs_buf entry = {.max_len = OUTPUT_MAX_LEN};
-    const hsmart_key_info *info = hsmart_key_get_info(key);
+    const char *label = hsmart_key_get_info(key)->label;
+    bool to_file = own->out != NULL;
     size_t count = 0;
-    enum hsmart_code code = confirm(own, info, err);
+    enum hsmart_code code = confirm(own, hsmart_key_get_info(key), err);
 
     if (code == HSMART_OK)
-        code = format_entry(own, hsmart_token_get_info(target->opened), key, &entry, err);
+        code = make_entry(own, target, key, &entry, err);
     if (code == HSMART_OK)
-        code = hsmart_key_destroy(key, &count, err);
+        code = to_file ? destroy_and_write(own->out, key, hs_span_buf(&entry), &count, err)
+                       : hsmart_key_destroy(key, &count, err);
     if (code != HSMART_OK)
         goto out;
-    report_note("key \"%s\" is destroyed (%zu objects)", info->label, count);
-    code = output_write(own->out, ENTRY_MODE, hs_span_buf(&entry), err);
+    report_note("key \"%s\" is destroyed (%zu objects)", label, count);
+    if (!to_file)
+        code = output_write(NULL, 0, hs_span_buf(&entry), err);
     if (code != HSMART_OK)
-        (void)hs_err_wrap(err, code, "key \"%s\" is destroyed, but the entry for the record is not written",
-                          info->label);
+        (void)hs_err_wrap(err, code, "key \"%s\" is destroyed, but the entry for the record is not written", label);
 out:
     hs_buf_clear(&entry);
     return code;
