@@ -234,9 +234,24 @@ unquote_name(struct reader *reader, struct hs_span quoted)
     return json_tokener_parse_ex(reader->names, (const char *)quoted.data, (int)quoted.len);
 }
 
-/* Refuses a name that the object has already. Names are compared without their escapes: "a" and "\u0061" are one. */
+/* The names of one object: a few without escapes are compared as they stand; with more, or with an escape, all are in
+ * a table. */
+#define PLAIN_NAMES_MAX 16U
+struct names {
+    struct hs_span plain[PLAIN_NAMES_MAX]; /* with their quotes */
+    size_t plain_count;
+    json_object *table; /* NULL: not needed yet */
+};
+
 static enum hsmart_code
-note_name(struct reader *reader, struct hs_span quoted, json_object *seen)
+refuse_twice(const struct reader *reader, struct hs_span quoted, const char *text, int len)
+{
+    return hs_err_set(reader->err, HSMART_INPUT_MALFORMED, "the member \"%.*s\" occurs twice, again at byte %zu",
+                      len < 64 ? len : 64, text, (size_t)(quoted.data - reader->text.data));
+}
+
+static enum hsmart_code
+note_in_table(struct reader *reader, struct hs_span quoted, json_object *table)
 {
     enum hsmart_code code = HSMART_OK;
     json_object *name = unquote_name(reader, quoted);
@@ -244,20 +259,55 @@ note_name(struct reader *reader, struct hs_span quoted, json_object *seen)
     if (name == NULL)
         return hs_err_no_memory(reader->err);
     const char *text = json_object_get_string(name);
-    if (json_object_object_get_ex(seen, text, NULL))
-        code = hs_err_set(reader->err, HSMART_INPUT_MALFORMED, "the member \"%.64s\" occurs twice, again at byte %zu",
-                          text, (size_t)(quoted.data - reader->text.data));
-    else if (json_object_object_length(seen) >= (int)HS_JSON_MAX_MEMBERS)
+    if (json_object_object_get_ex(table, text, NULL))
+        code = refuse_twice(reader, quoted, text, json_object_get_string_len(name));
+    else if (json_object_object_length(table) >= (int)HS_JSON_MAX_MEMBERS)
         code = hs_err_set(reader->err, HSMART_INPUT_MALFORMED, "an object has more than the %u members allowed",
                           HS_JSON_MAX_MEMBERS);
-    else if (json_object_object_add(seen, text, NULL) != 0)
+    else if (json_object_object_add(table, text, NULL) != 0)
         code = hs_err_no_memory(reader->err);
     (void)json_object_put(name);
     return code;
 }
 
 static enum hsmart_code
-read_member(struct reader *reader, json_object *seen)
+note_plain(struct reader *reader, struct hs_span quoted, struct names *names)
+{
+    for (size_t i = 0; i < names->plain_count; i++)
+        if (hs_span_equal(names->plain[i], quoted))
+            return refuse_twice(reader, quoted, (const char *)quoted.data + 1, (int)quoted.len - 2);
+    names->plain[names->plain_count++] = quoted;
+    return HSMART_OK;
+}
+
+static enum hsmart_code
+make_table(struct reader *reader, struct names *names)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    names->table = json_object_new_object();
+    if (names->table == NULL)
+        return hs_err_no_memory(reader->err);
+    for (size_t i = 0; i < names->plain_count && code == HSMART_OK; i++)
+        code = note_in_table(reader, names->plain[i], names->table);
+    return code;
+}
+
+/* Refuses a name that the object has already. Names are compared without their escapes: "a" and "\u0061" are one. */
+static enum hsmart_code
+note_name(struct reader *reader, struct hs_span quoted, struct names *names)
+{
+    enum hsmart_code code = HSMART_OK;
+
+    if (names->table == NULL && names->plain_count < PLAIN_NAMES_MAX && memchr(quoted.data, '\\', quoted.len) == NULL)
+        return note_plain(reader, quoted, names);
+    if (names->table == NULL)
+        code = make_table(reader, names);
+    return code == HSMART_OK ? note_in_table(reader, quoted, names->table) : code;
+}
+
+static enum hsmart_code
+read_member(struct reader *reader, struct names *names)
 {
     struct hs_span name = {0};
     bool has_nul = false;
@@ -269,7 +319,7 @@ read_member(struct reader *reader, json_object *seen)
     if (has_nul)
         return hs_err_set(reader->err, HSMART_INPUT_MALFORMED, "a member name holds a NUL character at byte %zu",
                           (size_t)(name.data - reader->text.data));
-    code = note_name(reader, name, seen);
+    code = note_name(reader, name, names);
     if (code != HSMART_OK)
         return code;
     skip_space(reader);
@@ -282,18 +332,18 @@ read_member(struct reader *reader, json_object *seen)
 static enum hsmart_code
 read_members(struct reader *reader)
 {
-    json_object *seen = json_object_new_object();
+    struct names names;
 
-    if (seen == NULL)
-        return hs_err_no_memory(reader->err);
+    names.plain_count = 0;
+    names.table = NULL;
     enum hsmart_code code;
     do {
-        code = read_member(reader, seen);
+        code = read_member(reader, &names);
         skip_space(reader);
     } while (code == HSMART_OK && take(reader, ','));
     if (code == HSMART_OK && !take(reader, '}'))
         code = refuse_here(reader, "\",\" or \"}\"");
-    (void)json_object_put(seen);
+    (void)json_object_put(names.table);
     return code;
 }
 

@@ -12,6 +12,11 @@ text_of(const char *text, size_t len)
     return (struct hs_span){(const uint8_t *)text, len != 0 ? len : strlen(text)};
 }
 
+/* The names of an object are compared in another way from the seventeenth on. */
+#define SIXTEEN                                                                                                        \
+    "\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"k\":1,\"l\":1,\"m\":1,\"n\":1," \
+    "\"o\":1,\"p\":1"
+
 static struct good {
     const char *name, *text;
     enum hs_json_type type;
@@ -47,6 +52,8 @@ static struct good {
     {"every escape", "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"", HS_JSON_STRING, 0},
     {"a surrogate pair", "\"\\ud83d\\udd11\"", HS_JSON_STRING, 0},
     {"DEL in a string", "\"\x7f\"", HS_JSON_STRING, 0},
+    {"names where one begins like the other", "{\"a\":1,\"ab\":2,\"\":3}", HS_JSON_OBJECT, 0},
+    {"eighteen names, one with an escape", "{" SIXTEEN ",\"q\":1,\"\\u0072\":1}", HS_JSON_OBJECT, 0},
     {"colons and braces in a string", "{\"a\":\"b:c,{}[]\"}", HS_JSON_OBJECT, 0},
 };
 
@@ -133,6 +140,17 @@ static struct bad {
      "the member \"kid\" occurs twice, again at byte 9"},
     {"a name twice deep within", "[[{\"x\":{\"a\":1,\"a\":2}}]]", 0, "the member \"a\" occurs twice, again at byte 14"},
     {"an empty name twice", "{\"\":1,\"\":2}", 0, "the member \"\" occurs twice, again at byte 6"},
+    {"a name twice, first by escapes", "{\"\\u006bid\":1,\"kid\":2}", 0,
+     "the member \"kid\" occurs twice, again at byte 14"},
+    {"a name twice behind one with escapes", "{\"a\":1,\"\\u0062\":2,\"a\":3}", 0,
+     "the member \"a\" occurs twice, again at byte 18"},
+    {"the first name again behind sixteen", "{" SIXTEEN ",\"a\":1}", 0,
+     "the member \"a\" occurs twice, again at byte 97"},
+    {"the sixteenth name again", "{" SIXTEEN ",\"p\":1}", 0, "the member \"p\" occurs twice, again at byte 97"},
+    {"the seventeenth name again", "{" SIXTEEN ",\"q\":1,\"q\":1}", 0,
+     "the member \"q\" occurs twice, again at byte 103"},
+    {"the first name by escapes behind sixteen", "{" SIXTEEN ",\"\\u0061\":1}", 0,
+     "the member \"a\" occurs twice, again at byte 97"},
     {"a name cut by a NUL", "{\"alg\\u0000x\":1}", 0, "a member name holds a NUL character at byte 1"},
 };
 
@@ -322,12 +340,18 @@ static struct written {
     {"DEL", "\x7f", 0, "\"\x7f\""},
     {"Latin-1", "caf\xe9", 0, NULL},
     {"a character cut off", "abc\xe2\x82", 0, NULL},
-    {"a character cut off by ASCII", "\xe2\x82" "abc", 0, NULL},
+    {"a character cut off by ASCII",
+     "\xe2\x82"
+     "abc",
+     0, NULL},
     {"a surrogate", "\xed\xa0\x80", 0, NULL},
 };
 
 static struct written people[] = {
-    {"a C1 control", "a\xc2\x9b" "b", 0, "\"a\\u009bb\""},
+    {"a C1 control",
+     "a\xc2\x9b"
+     "b",
+     0, "\"a\\u009bb\""},
     {"a bidirectional override between scripts", "\xc3\xa9\xe2\x80\xae\xe2\x82\xac", 0,
      "\"\xc3\xa9\\u202e\xe2\x82\xac\""},
     {"a bidirectional isolate", "\xe2\x81\xa6", 0, "\"\\u2066\""},
@@ -444,10 +468,9 @@ members_are_written_in_the_order_they_are_put(void **state)
 
     put_sample(&writer);
     assert_int_equal(hs_json_writer_finish(&writer, NULL), HSMART_OK);
-    assert_string_equal(hs_buf_text(&out),
-                        "{\"z\":\"last letter first\",\"least\":-9223372036854775808,"
-                        "\"greatest\":9223372036854775807,\"none\":0,\"yes\":true,\"nothing\":null,"
-                        "\"list\":[{},-1,false,[1]],\"second\":[2],\"empty\":[]}");
+    assert_string_equal(hs_buf_text(&out), "{\"z\":\"last letter first\",\"least\":-9223372036854775808,"
+                                           "\"greatest\":9223372036854775807,\"none\":0,\"yes\":true,\"nothing\":null,"
+                                           "\"list\":[{},-1,false,[1]],\"second\":[2],\"empty\":[]}");
     hs_buf_clear(&out);
 }
 
