@@ -137,6 +137,7 @@ typedef struct hsmart_registration_request {
     const char *client_name, *client_uri, *contact, *software_id, *software_version, *software_statement;
     const char *initial_access_token;        /* or */
     const char *initial_access_token_source; /* file:PATH, credential:NAME, fd:N, exec:COMMAND, prompt */
+    const char *file;      /* where it is kept, as by hsmart_registration_save; room is made before anything is sent */
     bool form;             /* as the SMART reference server wants it: a form, answered by the bare client id */
     unsigned duration_min; /* form only: life of access tokens; 0: the server's default */
 } hsmart_registration_request;
@@ -159,6 +160,8 @@ typedef struct hsmart_registration {
  *   HSMART_INVALID_ARGUMENT  both or none of `jwks` and `jwks_uri`, a JWK Set with private members, no endpoint;
  *   HSMART_SERVER_REFUSED    the server's reason is in `err->text`;
  *   HSMART_POLICY_REFUSED    it granted an authentication method that is not one of ours;
+ *   HSMART_OUTPUT_FAILED     `file` cannot be written, and nothing was sent; or, with `*out_registration` set, the disk
+ *                            failed after the server had granted it: save it elsewhere, the server says it once;
  *   and as `hsmart_discover`. */
 HSMART_API HSMART_MUST_CHECK enum hsmart_code hsmart_register(const hsmart_registration_request *request,
                                                               const hsmart_network_options *network,

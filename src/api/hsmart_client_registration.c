@@ -90,6 +90,31 @@ warn_about_origin(const hsmart_registration_request *request, const char *endpoi
     hs_buf_clear(&origin);
 }
 
+static enum hsmart_code
+reserve(const char *path, struct hs_file_draft *out_draft, hsmart_err *err)
+{
+    enum hsmart_code code = hs_registration_reserve(path, out_draft, err);
+
+    return code == HSMART_OK ? code : hs_err_wrap(err, code, "nothing was sent");
+}
+
+/* The server will not say it again. */
+static enum hsmart_code
+keep(const struct registration_object *object, struct hs_file_draft *draft, hsmart_err *err)
+{
+    enum hsmart_code code = hs_registration_keep(&object->own, draft, err);
+
+    if (code == HSMART_OK)
+        return code;
+    code = hs_err_wrap(err, code, "client id \"%.150s\" is registered, but could not be kept", object->own.client_id);
+    hs_err_hint(err, "%s%.200s",
+                object->own.registration_client_uri != NULL
+                    ? "have that client deleted at the server before you register again: "
+                    : "have that client deleted at the server before you register again",
+                object->own.registration_client_uri != NULL ? object->own.registration_client_uri : "");
+    return code;
+}
+
 enum hsmart_code
 hsmart_register(const hsmart_registration_request *request, const hsmart_network_options *network,
                 hsmart_registration **out_registration, hsmart_err *err)
@@ -100,11 +125,14 @@ hsmart_register(const hsmart_registration_request *request, const hsmart_network
     const char *endpoint = request->registration_endpoint;
     hsmart_discovery *discovery = NULL;
     struct hs_buf initial = {0};
+    struct hs_file_draft draft = {0};
     struct registration_object *object = hs_calloc(1, sizeof *object);
 
     if (object == NULL)
         return hs_err_no_memory(err);
     code = hs_client_server(request->server, &row, err);
+    if (code == HSMART_OK && request->file != NULL)
+        code = reserve(request->file, &draft, err);
     if (code == HSMART_OK)
         code = hs_client_link_open(network, &net, err);
     if (code == HSMART_OK && endpoint == NULL && request->fhir_base != NULL) {
@@ -127,9 +155,12 @@ hsmart_register(const hsmart_registration_request *request, const hsmart_network
     if (code != HSMART_OK)
         goto out;
     tell(object);
+    if (request->file != NULL)
+        code = keep(object, &draft, err);
     *out_registration = &object->told;
     object = NULL;
 out:
+    hs_file_draft_clear(&draft);
     if (object != NULL)
         hsmart_registration_free(&object->told);
     hs_buf_clear(&initial);

@@ -173,65 +173,97 @@ hs_file_sync_directory_of(const char *path, hsmart_err *err)
     return code;
 }
 
+/* ---- Drafts ---- */
+
 static enum hsmart_code
-write_in_place(const char *path, struct hs_span contents, hsmart_err *err)
+cannot(const struct hs_file_draft *draft, const char *what, int failure, hsmart_err *err)
+{
+    return hs_err_errno(err, HSMART_OUTPUT_FAILED, failure, "cannot %s \"%s\"", what, draft->path);
+}
+
+static enum hsmart_code
+open_in_place(struct hs_file_draft *draft, hsmart_err *err)
+{
+    draft->fd = open(draft->path, O_WRONLY | O_CLOEXEC);
+    draft->is_open = draft->fd >= 0;
+    return draft->is_open ? HSMART_OK : cannot(draft, "open", errno, err);
+}
+
+static enum hsmart_code
+open_beside(struct hs_file_draft *draft, size_t room, unsigned mode, hsmart_err *err)
+{
+    enum hsmart_code code = resolve_target(draft->path, draft->target, err);
+
+    if (code != HSMART_OK)
+        return code;
+    (void)snprintf(draft->beside, sizeof draft->beside, "%s.XXXXXX", draft->target);
+    draft->fd = mkostemp(draft->beside, O_CLOEXEC);
+    if (draft->fd < 0)
+        return cannot(draft, "make a file beside", errno, err);
+    draft->is_open = draft->is_beside = true;
+    if (fchmod(draft->fd, (mode_t)mode) != 0)
+        return cannot(draft, "set the mode of", errno, err);
+    int failure = room > 0 ? posix_fallocate(draft->fd, 0, (off_t)room) : 0; /* does not set errno */
+    return failure == 0 ? HSMART_OK : cannot(draft, "write", failure, err);
+}
+
+enum hsmart_code
+hs_file_draft_begin(const char *path, size_t room, unsigned mode, struct hs_file_draft *out_draft, hsmart_err *err)
+{
+    struct stat status;
+
+    *out_draft = (struct hs_file_draft){.path = path};
+    enum hsmart_code code = stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)
+                                ? open_in_place(out_draft, err)
+                                : open_beside(out_draft, room, mode, err);
+    if (code != HSMART_OK)
+        hs_file_draft_clear(out_draft);
+    return code;
+}
+
+static enum hsmart_code
+put_in_place(struct hs_file_draft *draft, size_t len, hsmart_err *err)
+{
+    /* The room that was not needed goes back. */
+    if (ftruncate(draft->fd, (off_t)len) != 0 || fsync(draft->fd) != 0)
+        return cannot(draft, "write", errno, err);
+    draft->is_open = false;
+    if (close(draft->fd) != 0 || rename(draft->beside, draft->target) != 0)
+        return cannot(draft, "replace", errno, err);
+    draft->is_beside = false;
+    return hs_file_sync_directory_of(draft->target, err);
+}
+
+enum hsmart_code
+hs_file_draft_end(struct hs_file_draft *draft, struct hs_span contents, hsmart_err *err)
 {
     char name[256];
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-    if (fd < 0)
-        return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot open \"%s\"", path);
-    (void)snprintf(name, sizeof name, "\"%s\"", path);
-    enum hsmart_code code = hs_file_write_fd(fd, name, contents, err);
-    (void)close(fd);
+    (void)snprintf(name, sizeof name, "\"%s\"", draft->path);
+    enum hsmart_code code = hs_file_write_fd(draft->fd, name, contents, err);
+    if (code == HSMART_OK && draft->is_beside)
+        code = put_in_place(draft, contents.len, err);
     return code;
+}
+
+void
+hs_file_draft_clear(struct hs_file_draft *draft)
+{
+    if (draft->is_open)
+        (void)close(draft->fd);
+    if (draft->is_beside)
+        (void)unlink(draft->beside);
+    draft->is_open = draft->is_beside = false;
 }
 
 enum hsmart_code
 hs_file_write_atomic(const char *path, struct hs_span contents, unsigned mode, hsmart_err *err)
 {
-    enum hsmart_code code;
-    char target[PATH_MAX], beside[PATH_MAX + 16], name[256];
-    struct stat status;
-    int fd = -1;
-    bool exists_beside = false;
+    struct hs_file_draft draft = {0};
+    enum hsmart_code code = hs_file_draft_begin(path, 0, mode, &draft, err);
 
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
-        return write_in_place(path, contents, err);
-    (void)snprintf(name, sizeof name, "\"%s\"", path);
-    code = resolve_target(path, target, err);
-    if (code != HSMART_OK)
-        return code;
-    (void)snprintf(beside, sizeof beside, "%s.XXXXXX", target);
-    fd = mkostemp(beside, O_CLOEXEC);
-    if (fd < 0) {
-        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot make a file beside %s", name);
-        goto out;
-    }
-    exists_beside = true;
-    if (fchmod(fd, (mode_t)mode) != 0) {
-        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot set the mode of %s", name);
-        goto out;
-    }
-    code = hs_file_write_fd(fd, name, contents, err);
-    if (code != HSMART_OK)
-        goto out;
-    if (fsync(fd) != 0) {
-        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot write %s", name);
-        goto out;
-    }
-    int closed = close(fd);
-    fd = -1;
-    if (closed != 0 || rename(beside, target) != 0) {
-        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot replace %s", name);
-        goto out;
-    }
-    exists_beside = false;
-    code = hs_file_sync_directory_of(target, err);
-out:
-    if (fd >= 0)
-        (void)close(fd);
-    if (exists_beside)
-        (void)unlink(beside);
+    if (code == HSMART_OK)
+        code = hs_file_draft_end(&draft, contents, err);
+    hs_file_draft_clear(&draft);
     return code;
 }

@@ -190,3 +190,40 @@ hs_json_wipe(hs_json_value *value)
 
     hs_wipe((uint8_t *)(uintptr_t)text.data, text.len);
 }
+
+/* What is too long for a number is above any limit. */
+static bool
+parse_digits(const char *text, int64_t max, int64_t *out_number)
+{
+    int64_t number = 0;
+
+    if (text == NULL || text[0] == 0)
+        return false;
+    for (; *text != 0; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        if (number <= max)
+            number = 10 * number + (*text - '0');
+    }
+    *out_number = number > max ? max + 1 : number;
+    return true;
+}
+
+bool
+hs_json_loose_number(const hs_json_value *value, int64_t max, int64_t *out_number)
+{
+    double number = hs_json_number(value);
+
+    switch (hs_json_type_of(value)) {
+    case HS_JSON_INTEGER:
+        *out_number = hs_json_integer(value) > max ? max + 1 : hs_json_integer(value);
+        return true;
+    case HS_JSON_NUMBER: /* the clamp also keeps the conversion defined */
+        *out_number = number > (double)max ? max + 1 : number > 0 ? (int64_t)number : 0;
+        return true;
+    case HS_JSON_STRING:
+        return parse_digits(hs_json_text(value), max, out_number);
+    default:
+        return false;
+    }
+}

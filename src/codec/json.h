@@ -87,4 +87,8 @@ void hs_json_member_integer(struct hs_json_writer *writer, const char *name, int
 void hs_json_member_boolean(struct hs_json_writer *writer, const char *name, bool value);
 HSMART_MUST_CHECK enum hsmart_code hs_json_writer_finish(struct hs_json_writer *writer, hsmart_err *err);
 
+/* A number that some servers send as digits in a string; what is above `max` (at most 2^58) is `max` + 1, a fraction is
+ * cut off, and one below 0 is 0. False for anything else. */
+bool hs_json_loose_number(const hs_json_value *value, int64_t max, int64_t *out_number);
+
 #endif

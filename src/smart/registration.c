@@ -4,7 +4,6 @@
 
 #include "client_auth.h"
 #include "err.h"
-#include "file.h"
 #include "form.h"
 #include "jwk.h"
 #include "oauth_error.h"
@@ -14,6 +13,8 @@
 #define FORMAT 1
 #define CLIENT_ID_MAX_LEN (64U << 10)
 #define FILE_MAX_LEN HS_REGISTRATION_MAX_LEN
+#define FILE_ROOM (256U << 10)            /* more than a registration has been seen to need */
+#define SECRET_EXPIRES_MAX_S 253402300799 /* the end of the year 9999 */
 
 void
 hs_registration_clear(struct hs_registration *registration)
@@ -233,7 +234,9 @@ read_members(const hs_json_value *root, struct hs_registration *registration, hs
     if (code == HSMART_OK)
         code = hs_buf_append(&registration->registration_access_token,
                              hs_json_string(hs_json_member(root, "registration_access_token")), err);
-    registration->client_secret_expires_at_s = hs_json_integer(hs_json_member(root, "client_secret_expires_at"));
+    if (!hs_json_loose_number(hs_json_member(root, "client_secret_expires_at"), SECRET_EXPIRES_MAX_S,
+                              &registration->client_secret_expires_at_s))
+        registration->client_secret_expires_at_s = 0;
     if (code == HSMART_OK && (registration->client_id == NULL || registration->client_id[0] == 0))
         code = hs_err_set(err, HSMART_SERVER_FAILED, "there is no client id in it");
     return code;
@@ -456,7 +459,13 @@ put_text(struct hs_json_writer *writer, const char *name, const char *text)
 }
 
 enum hsmart_code
-hs_registration_save(const struct hs_registration *registration, const char *path, hsmart_err *err)
+hs_registration_reserve(const char *path, struct hs_file_draft *out_draft, hsmart_err *err)
+{
+    return hs_file_draft_begin(path, FILE_ROOM, 0600, out_draft, err);
+}
+
+enum hsmart_code
+hs_registration_keep(const struct hs_registration *registration, struct hs_file_draft *draft, hsmart_err *err)
 {
     struct hs_buf json = {0};
     struct hs_json_writer writer = {.out = &json, .indent = true};
@@ -479,8 +488,20 @@ hs_registration_save(const struct hs_registration *registration, const char *pat
     if (code == HSMART_OK)
         code = hs_buf_append_str(&json, "\n", err);
     if (code == HSMART_OK)
-        code = hs_file_write_atomic(path, hs_span_buf(&json), 0600, err);
+        code = hs_file_draft_end(draft, hs_span_buf(&json), err);
     hs_buf_clear(&json);
+    return code;
+}
+
+enum hsmart_code
+hs_registration_save(const struct hs_registration *registration, const char *path, hsmart_err *err)
+{
+    struct hs_file_draft draft = {0};
+    enum hsmart_code code = hs_registration_reserve(path, &draft, err);
+
+    if (code == HSMART_OK)
+        code = hs_registration_keep(registration, &draft, err);
+    hs_file_draft_clear(&draft);
     return code;
 }
 

@@ -3,6 +3,7 @@
 #define HS_REGISTRATION_H
 
 #include "exchange.h"
+#include "file.h"
 #include "servers.h"
 #include "text_list.h"
 
@@ -11,10 +12,10 @@
 /* All strings are borrowed; NULL: left out. */
 struct hs_registration_request {
     const char *registration_endpoint;
-    const char *jwks;                 /* a JWK Set as JSON text; or */
-    const char *jwks_uri;             /* where ours is published: strongly preferred. Never both. */
-    enum hs_auth_method method;       /* 0: private_key_jwt */
-    const char *signing_alg;          /* token_endpoint_auth_signing_alg */
+    const char *jwks;           /* a JWK Set as JSON text; or */
+    const char *jwks_uri;       /* where ours is published: strongly preferred. Never both. */
+    enum hs_auth_method method; /* 0: private_key_jwt */
+    const char *signing_alg;    /* token_endpoint_auth_signing_alg */
     const char *scope;
     const char *client_name, *client_uri, *contact, *software_id, *software_version, *software_statement;
     const char *initial_access_token; /* in Authorization: Bearer */
@@ -27,8 +28,8 @@ struct hs_registration {
     int64_t client_secret_expires_at_s; /* 0: never */
     char *registration_client_uri;
     struct hs_buf registration_access_token;
-    char *method, *scope;               /* as echoed; NULL: not echoed */
-    struct hs_text_list differences;    /* "scope: asked for \"…\", got \"…\"", one line each */
+    char *method, *scope;            /* as echoed; NULL: not echoed */
+    struct hs_text_list differences; /* "scope: asked for \"…\", got \"…\"", one line each */
     char *registration_endpoint;
     int64_t registered_at_s;
 };
@@ -48,11 +49,16 @@ HSMART_MUST_CHECK enum hsmart_code hs_registration_send(const struct hs_registra
  * minutes; the answer is the bare client id. */
 HSMART_MUST_CHECK enum hsmart_code hs_registration_send_form(const struct hs_registration_request *request,
                                                              unsigned duration_min, const struct hs_link *link,
-                                                             struct hs_registration *out_registration,
-                                                             hsmart_err *err);
+                                                             struct hs_registration *out_registration, hsmart_err *err);
 
 /* ---- Keeping it: a JSON file for its owner only ---- */
 
+/* In two steps, since a server says its secrets once: room for the file is made before anything is sent. */
+HSMART_MUST_CHECK enum hsmart_code hs_registration_reserve(const char *path, struct hs_file_draft *out_draft,
+                                                           hsmart_err *err);
+HSMART_MUST_CHECK enum hsmart_code hs_registration_keep(const struct hs_registration *registration,
+                                                        struct hs_file_draft *draft, hsmart_err *err);
+/* And in one. */
 HSMART_MUST_CHECK enum hsmart_code hs_registration_save(const struct hs_registration *registration, const char *path,
                                                         hsmart_err *err);
 HSMART_MUST_CHECK enum hsmart_code hs_registration_load(const char *path, struct hs_registration *out_registration,

@@ -69,51 +69,12 @@ hs_is_b64token(struct hs_span text)
 
 /* ---- expires_in ---- */
 
-/* Digits only, as some servers send it (RFC 6749 has a number). What is too long for a number is a very long life. */
-static bool
-parse_digits(const char *text, int64_t *out_number)
-{
-    int64_t number = 0;
-
-    if (text == NULL || text[0] == 0)
-        return false;
-    for (; *text != 0; text++) {
-        if (*text < '0' || *text > '9')
-            return false;
-        if (number <= HS_ACCESS_TOKEN_LIFE_MAX_S)
-            number = 10 * number + (*text - '0');
-    }
-    *out_number = number;
-    return true;
-}
-
-static bool
-read_number(const hs_json_value *value, int64_t *out_number)
-{
-    double number = hs_json_number(value);
-
-    switch (hs_json_type_of(value)) {
-    case HS_JSON_INTEGER:
-        *out_number = hs_json_integer(value);
-        return true;
-    case HS_JSON_NUMBER: /* the clamp also keeps the conversion defined */
-        *out_number = number > HS_ACCESS_TOKEN_LIFE_MAX_S ? HS_ACCESS_TOKEN_LIFE_MAX_S + 1
-                      : number > 0                        ? (int64_t)number
-                                                          : 0;
-        return true;
-    case HS_JSON_STRING:
-        return parse_digits(hs_json_text(value), out_number);
-    default:
-        return false;
-    }
-}
-
 static int64_t
 read_life_s(const hs_json_value *value, const struct hs_log *log)
 {
     int64_t told_s = 0, life_s;
 
-    if (!read_number(value, &told_s)) {
+    if (!hs_json_loose_number(value, HS_ACCESS_TOKEN_LIFE_MAX_S, &told_s)) {
         hs_log_warning(log,
                        "the server does not say how long the access token lives (expires_in is %s): %d s are assumed",
                        hs_json_type_words(value), HS_ACCESS_TOKEN_LIFE_DEFAULT_S);

@@ -243,6 +243,61 @@ a_disk_that_is_full_leaves_the_old_file_and_nothing_beside_it(void **state)
     assert_int_equal(entries_of_directory(), 3);
 }
 
+/* Room that was made is there though the disk fills up meanwhile. */
+static void
+a_draft_makes_room_before_it_is_written(void **state)
+{
+    (void)state;
+    struct hs_file_draft draft = {0};
+    struct stat status;
+
+    put_file(path_of("kept"), "old", 0644);
+    assert_int_equal(hs_file_draft_begin(path_of("kept"), 100000, 0600, &draft, NULL), HSMART_OK);
+    assert_int_equal(fstat(draft.fd, &status), 0);
+    assert_true(status.st_size == 100000 && status.st_blocks * 512 >= 100000);
+    assert_file(path_of("kept"), "old");
+    assert_int_equal(hs_file_draft_end(&draft, span("new"), NULL), HSMART_OK);
+    hs_file_draft_clear(&draft);
+    assert_file(path_of("kept"), "new");
+    assert_int_equal(stat(path_of("kept"), &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    assert_int_equal(entries_of_directory(), 3);
+}
+
+static void
+a_draft_that_is_given_up_leaves_nothing(void **state)
+{
+    (void)state;
+    struct hs_file_draft draft = {0};
+
+    put_file(path_of("kept"), "old", 0644);
+    assert_int_equal(hs_file_draft_begin(path_of("kept"), 10, 0600, &draft, NULL), HSMART_OK);
+    hs_file_draft_clear(&draft);
+    hs_file_draft_clear(&draft);
+    assert_file(path_of("kept"), "old");
+    assert_int_equal(entries_of_directory(), 3);
+}
+
+static void
+a_draft_without_room_is_refused_before_anything_is_written(void **state)
+{
+    (void)state;
+    int status = 0;
+
+    put_file(path_of("kept"), "old", 0644);
+    pid_t child = fork();
+    if (child == 0) {
+        struct hs_file_draft draft = {0};
+        struct rlimit limit = {1000, 1000};
+        (void)signal(SIGXFSZ, SIG_IGN);
+        (void)setrlimit(RLIMIT_FSIZE, &limit);
+        _exit((int)hs_file_draft_begin(path_of("kept"), 1001, 0644, &draft, NULL));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), HSMART_OUTPUT_FAILED);
+    assert_int_equal(entries_of_directory(), 3);
+}
+
 static struct unsynced {
     const char *name;
     int fsync_errno;
@@ -319,6 +374,9 @@ main(void)
     ADD_TEST(&rows, what_is_not_a_file_is_written_to);
     ADD_TEST(&rows, where_nothing_can_be_made_the_reason_is_told);
     ADD_TEST(&rows, a_disk_that_is_full_leaves_the_old_file_and_nothing_beside_it);
+    ADD_TEST(&rows, a_draft_makes_room_before_it_is_written);
+    ADD_TEST(&rows, a_draft_that_is_given_up_leaves_nothing);
+    ADD_TEST(&rows, a_draft_without_room_is_refused_before_anything_is_written);
     ADD_ROWS(&rows, a_directory_that_cannot_be_synced, unsynced);
     ADD_TEST(&rows, a_lock_is_held_by_one_at_a_time);
     ADD_TEST(&rows, a_lock_that_cannot_be_made_is_told);

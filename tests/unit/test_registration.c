@@ -25,19 +25,30 @@ static struct body {
     struct hs_registration_request request;
     const char *json; /* NULL: refused */
 } bodies[] = {
-    {"keys by URL", {.jwks_uri = JWKS_URI, .scope = "system/*.rs"},
-     "{\"token_endpoint_auth_method\":\"private_key_jwt\",\"grant_types\":[\"client_credentials\"],\"response_types\":[],"
+    {"keys by URL",
+     {.jwks_uri = JWKS_URI, .scope = "system/*.rs"},
+     "{\"token_endpoint_auth_method\":\"private_key_jwt\",\"grant_types\":[\"client_credentials\"],\"response_types\":["
+     "],"
      "\"scope\":\"system/*.rs\",\"jwks_uri\":\"" JWKS_URI "\"}"},
-    {"keys by value", {.jwks = JWKS},
-     "{\"token_endpoint_auth_method\":\"private_key_jwt\",\"grant_types\":[\"client_credentials\"],\"response_types\":[],"
+    {"keys by value",
+     {.jwks = JWKS},
+     "{\"token_endpoint_auth_method\":\"private_key_jwt\",\"grant_types\":[\"client_credentials\"],\"response_types\":["
+     "],"
      "\"jwks\":" JWKS "}"},
-    {"a secret", {.method = HS_AUTH_SECRET_BASIC, .client_name = "A \"B\""},
+    {"a secret",
+     {.method = HS_AUTH_SECRET_BASIC, .client_name = "A \"B\""},
      "{\"token_endpoint_auth_method\":\"client_secret_basic\",\"grant_types\":[\"client_credentials\"],"
      "\"response_types\":[],\"client_name\":\"A \\\"B\\\"\"}"},
     {"everything",
-     {.jwks_uri = JWKS_URI, .signing_alg = "ES384", .client_uri = "https://us", .contact = "mailto:a@b", .software_id = "i",
-      .software_version = "1", .software_statement = "a.b.c"},
-     "{\"token_endpoint_auth_method\":\"private_key_jwt\",\"grant_types\":[\"client_credentials\"],\"response_types\":[],"
+     {.jwks_uri = JWKS_URI,
+      .signing_alg = "ES384",
+      .client_uri = "https://us",
+      .contact = "mailto:a@b",
+      .software_id = "i",
+      .software_version = "1",
+      .software_statement = "a.b.c"},
+     "{\"token_endpoint_auth_method\":\"private_key_jwt\",\"grant_types\":[\"client_credentials\"],\"response_types\":["
+     "],"
      "\"client_uri\":\"https://us\",\"software_id\":\"i\",\"software_version\":\"1\",\"software_statement\":\"a.b.c\","
      "\"token_endpoint_auth_signing_alg\":\"ES384\",\"jwks_uri\":\"" JWKS_URI "\",\"contacts\":[\"mailto:a@b\"]}"},
     {"keys both ways", {.jwks = JWKS, .jwks_uri = JWKS_URI}, NULL},
@@ -77,31 +88,48 @@ static struct answer {
      {.status = 201,
       .body = "{\"client_id\":\"c\",\"token_endpoint_auth_method\":\"private_key_jwt\",\"scope\":\"b a\","
               "\"grant_types\":[\"x\",\"client_credentials\"],\"jwks_uri\":\"" JWKS_URI "\"}"},
-     HSMART_OK, NULL},
-    {"a scope is lost", {.status = 201, .body = "{\"client_id\":\"c\",\"scope\":\"a\"}"}, HSMART_OK,
+     HSMART_OK,
+     NULL},
+    {"a scope is lost",
+     {.status = 201, .body = "{\"client_id\":\"c\",\"scope\":\"a\"}"},
+     HSMART_OK,
      "scope: asked for \"a b\", got \"a\""},
-    {"a scope is added", {.status = 201, .body = "{\"client_id\":\"c\",\"scope\":\"a b c\"}"}, HSMART_OK,
+    {"a scope is added",
+     {.status = 201, .body = "{\"client_id\":\"c\",\"scope\":\"a b c\"}"},
+     HSMART_OK,
      "scope: asked for \"a b\", got \"a b c\""},
-    {"the grant is lost", {.status = 201, .body = "{\"client_id\":\"c\",\"grant_types\":[\"authorization_code\"]}"},
-     HSMART_OK, "client_credentials was not granted"},
-    {"another URL", {.status = 201, .body = "{\"client_id\":\"c\",\"jwks_uri\":\"https://evil/\"}"}, HSMART_OK, "jwks_uri"},
+    {"the grant is lost",
+     {.status = 201, .body = "{\"client_id\":\"c\",\"grant_types\":[\"authorization_code\"]}"},
+     HSMART_OK,
+     "client_credentials was not granted"},
+    {"another URL",
+     {.status = 201, .body = "{\"client_id\":\"c\",\"jwks_uri\":\"https://evil/\"}"},
+     HSMART_OK,
+     "jwks_uri"},
     {"another method of ours",
-     {.status = 201, .body = "{\"client_id\":\"c\",\"token_endpoint_auth_method\":\"client_secret_post\"}"}, HSMART_OK,
+     {.status = 201, .body = "{\"client_id\":\"c\",\"token_endpoint_auth_method\":\"client_secret_post\"}"},
+     HSMART_OK,
      "token_endpoint_auth_method"},
     {"a method that is not ours",
      {.status = 201, .body = "{\"client_id\":\"cid\",\"token_endpoint_auth_method\":\"tls_client_auth\"}"},
-     HSMART_POLICY_REFUSED, "\"cid\""},
+     HSMART_POLICY_REFUSED,
+     "\"cid\""},
     {"no client id", {.status = 201, .body = "{}"}, HSMART_SERVER_FAILED, "no client id"},
     {"an empty client id", {.status = 201, .body = "{\"client_id\":\"\"}"}, HSMART_SERVER_FAILED, "no client id"},
     {"no JSON", {.status = 201, .body = "ok"}, HSMART_SERVER_FAILED, "no registration"},
     {"an array", {.status = 201, .body = "[]"}, HSMART_SERVER_FAILED, "no client id"},
     {"refused metadata",
      {.status = 400, .body = "{\"error\":\"invalid_client_metadata\",\"error_description\":\"bad scope\"}"},
-     HSMART_SERVER_REFUSED, "400 invalid_client_metadata \"bad scope\""},
-    {"a refused redirect URI", {.status = 400, .body = "{\"error\":\"invalid_redirect_uri\"}"}, HSMART_SERVER_REFUSED,
+     HSMART_SERVER_REFUSED,
+     "400 invalid_client_metadata \"bad scope\""},
+    {"a refused redirect URI",
+     {.status = 400, .body = "{\"error\":\"invalid_redirect_uri\"}"},
+     HSMART_SERVER_REFUSED,
      "metadata"},
-    {"an unapproved statement", {.status = 400, .body = "{\"error\":\"unapproved_software_statement\"}"},
-     HSMART_SERVER_REFUSED, "statement"},
+    {"an unapproved statement",
+     {.status = 400, .body = "{\"error\":\"unapproved_software_statement\"}"},
+     HSMART_SERVER_REFUSED,
+     "statement"},
     {"no initial access token", {.status = 401}, HSMART_SERVER_REFUSED, "initial-token"},
     {"a redirect", {.status = 307, .headers = "Location: https://evil/\r\n"}, HSMART_SERVER_FAILED, "307"},
     {"503 is not tried again", {.status = 503}, HSMART_SERVER_FAILED, "503"},
@@ -169,16 +197,41 @@ static struct form {
     const char *body; /* that was sent; NULL: nothing */
     enum hsmart_code code;
 } forms[] = {
-    {"keys by URL", {.jwks_uri = JWKS_URI}, 15, {.status = 200, .body = "eyJ.abc-_\n"},
-     "jwks_url=https%3A%2F%2Fus%2Fjwks.json&dur=15", HSMART_OK},
-    {"no duration", {.jwks_uri = JWKS_URI}, 0, {.status = 200, .body = "eyJ.abc-_"},
-     "jwks_url=https%3A%2F%2Fus%2Fjwks.json", HSMART_OK},
-    {"an object all the same", {.jwks_uri = JWKS_URI}, 0, {.status = 200, .body = "{\"client_id\":\"eyJ.abc-_\"}"},
-     "jwks_url=https%3A%2F%2Fus%2Fjwks.json", HSMART_OK},
-    {"HTML", {.jwks_uri = JWKS_URI}, 0, {.status = 200, .body = "<html> x"}, "jwks_url=https%3A%2F%2Fus%2Fjwks.json",
+    {"keys by URL",
+     {.jwks_uri = JWKS_URI},
+     15,
+     {.status = 200, .body = "eyJ.abc-_\n"},
+     "jwks_url=https%3A%2F%2Fus%2Fjwks.json&dur=15",
+     HSMART_OK},
+    {"no duration",
+     {.jwks_uri = JWKS_URI},
+     0,
+     {.status = 200, .body = "eyJ.abc-_"},
+     "jwks_url=https%3A%2F%2Fus%2Fjwks.json",
+     HSMART_OK},
+    {"an object all the same",
+     {.jwks_uri = JWKS_URI},
+     0,
+     {.status = 200, .body = "{\"client_id\":\"eyJ.abc-_\"}"},
+     "jwks_url=https%3A%2F%2Fus%2Fjwks.json",
+     HSMART_OK},
+    {"HTML",
+     {.jwks_uri = JWKS_URI},
+     0,
+     {.status = 200, .body = "<html> x"},
+     "jwks_url=https%3A%2F%2Fus%2Fjwks.json",
      HSMART_SERVER_FAILED},
-    {"nothing", {.jwks_uri = JWKS_URI}, 0, {.status = 200}, "jwks_url=https%3A%2F%2Fus%2Fjwks.json", HSMART_SERVER_FAILED},
-    {"refused", {.jwks_uri = JWKS_URI}, 0, {.status = 400, .body = "Invalid JWKS"}, "jwks_url=https%3A%2F%2Fus%2Fjwks.json",
+    {"nothing",
+     {.jwks_uri = JWKS_URI},
+     0,
+     {.status = 200},
+     "jwks_url=https%3A%2F%2Fus%2Fjwks.json",
+     HSMART_SERVER_FAILED},
+    {"refused",
+     {.jwks_uri = JWKS_URI},
+     0,
+     {.status = 400, .body = "Invalid JWKS"},
+     "jwks_url=https%3A%2F%2Fus%2Fjwks.json",
      HSMART_SERVER_REFUSED},
     {"both", {.jwks_uri = JWKS_URI, .jwks = JWKS}, 0, {.status = 200}, NULL, HSMART_INVALID_ARGUMENT},
     {"a secret", {.method = HS_AUTH_SECRET_BASIC}, 0, {.status = 200}, NULL, HSMART_INVALID_ARGUMENT},
@@ -193,7 +246,8 @@ the_form_is_answered_by_a_bare_client_id(void **state)
     struct hs_registration registration = {0};
 
     row->request.registration_endpoint = ENDPOINT;
-    assert_int_equal(hs_registration_send_form(&row->request, row->duration_min, &link, &registration, NULL), row->code);
+    assert_int_equal(hs_registration_send_form(&row->request, row->duration_min, &link, &registration, NULL),
+                     row->code);
     assert_int_equal(fake.request_count, row->body != NULL ? 1 : 0);
     if (row->body != NULL) {
         assert_string_equal(fake.requests[0].body, row->body);
@@ -247,6 +301,40 @@ a_registration_survives_the_file_and_nobody_else_can_read_it(void **state)
     err = (hsmart_err){0};
     assert_int_equal(hs_registration_load(path, &read, &err), HSMART_PIN_UNAVAILABLE);
     assert_non_null(strstr(err.hint, "hsmart register")); /* and not the cure for a PIN */
+    hs_registration_clear(&registration);
+    fake_exchange_clear(&fake);
+}
+
+static struct expiry {
+    const char *name, *json;
+    int64_t expires_at_s;
+} expiries[] = {
+    {"a number", "1800000000", 1800000000},
+    {"never", "0", 0},
+    {"digits in a string", "\"1800000000\"", 1800000000},
+    {"never, in a string", "\"0\"", 0},
+    {"with a fraction", "1800000000.5", 1800000000},
+    {"null", "null", 0},
+    {"words", "\"never\"", 0},
+    {"after the year 9999", "1e30", 253402300800},
+};
+
+static void
+the_end_of_a_secret_is_read_in_any_form(void **state)
+{
+    const struct expiry *row = *state;
+    char body[200];
+
+    (void)snprintf(body, sizeof body, "{\"client_id\":\"c\",\"client_secret\":\"s\",\"client_secret_expires_at\":%s}",
+                   row->json);
+    struct fake_answer answer = {.status = 201, .body = body};
+    struct fake_exchange fake = FAKE_EXCHANGE_OF(&answer, 1);
+    struct hs_link link = fake_link(&fake);
+    struct hs_registration_request request = {.registration_endpoint = ENDPOINT, .method = HS_AUTH_SECRET_BASIC};
+    struct hs_registration registration = {0};
+
+    assert_int_equal(hs_registration_send(&request, &link, &registration, NULL), HSMART_OK);
+    assert_int_equal(registration.client_secret_expires_at_s, row->expires_at_s);
     hs_registration_clear(&registration);
     fake_exchange_clear(&fake);
 }
@@ -317,6 +405,7 @@ main(void)
     ADD_TEST(&rows, no_initial_access_token_means_no_header);
     ADD_ROWS(&rows, the_form_is_answered_by_a_bare_client_id, forms);
     ADD_TEST(&rows, a_registration_survives_the_file_and_nobody_else_can_read_it);
+    ADD_ROWS(&rows, the_end_of_a_secret_is_read_in_any_form, expiries);
     ADD_ROWS(&rows, an_expired_secret_is_not_used, secrets);
     ADD_TEST(&rows, a_client_id_of_sixteen_kibibytes_survives);
     return rows_run("registration", &rows);

@@ -144,48 +144,28 @@ make_request(const struct register_options *own, struct client_target *target, s
     return code == HSMART_OK ? choose_keys(own, target, request, err) : code;
 }
 
-/* ---- Where it is kept: known to be writable before the one request that cannot be repeated ---- */
-
-static enum hsmart_code
-check_directory(const char *path, hsmart_err *err)
-{
-    char directory[PATH_MAX];
-
-    if ((size_t)snprintf(directory, sizeof directory, "%s", path) >= sizeof directory)
-        return hs_err_errno(err, HSMART_OUTPUT_FAILED, ENAMETOOLONG, "cannot write \"%.100s…\"", path);
-    char *slash = strrchr(directory, '/');
-    if (slash == NULL)
-        (void)snprintf(directory, sizeof directory, ".");
-    else
-        slash[slash == directory ? 1 : 0] = 0;
-    if (access(directory, W_OK | X_OK) == 0)
-        return HSMART_OK;
-    return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "nothing was sent: \"%s\" cannot be written", path);
-}
+/* ---- Where it is kept ---- */
 
 static enum hsmart_code
 choose_place(const struct register_options *own, const struct client_target *target, const char **out_path,
              hsmart_err *err)
 {
     const char *path = own->out != NULL ? own->out : target->options.registration_file;
-    enum hsmart_code code;
 
     if (path == NULL) {
         (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "no file is named to keep the registration in");
         hs_err_hint(err, "give --out FILE, or set registration-file of the client");
         return HSMART_INVALID_ARGUMENT;
     }
-    code = check_directory(path, err);
-    if (code == HSMART_OK && access(path, F_OK) == 0 && !own->replace) {
+    if (access(path, F_OK) == 0 && !own->replace) {
         (void)hs_err_set(err, HSMART_POLICY_REFUSED, "\"%s\" has a registration already, and nothing was sent", path);
         hs_err_hint(err,
                     "give --out with another file, or --replace: the old client stays known to the server, but its "
                     "id and secrets are lost here");
         return HSMART_POLICY_REFUSED;
     }
-    if (code == HSMART_OK)
-        *out_path = path;
-    return code;
+    *out_path = path;
+    return HSMART_OK;
 }
 
 /* ---- Telling ---- */
@@ -290,17 +270,11 @@ register_client(const struct register_options *own, struct client_target *target
     code = choose_place(own, target, &path, err);
     if (code == HSMART_OK)
         code = make_request(own, target, &request, err);
+    request.told.file = path;
     if (code == HSMART_OK)
         code = hsmart_register(&request.told, &target->options.network, &registration, err);
-    if (code != HSMART_OK)
-        goto out;
-    code = hsmart_registration_save(registration, path, err);
-    if (code != HSMART_OK) /* the server will not say it again */
-        code = hs_err_wrap(err, code, "client id \"%.150s\" is registered, but could not be kept",
-                           registration->client_id);
     if (code == HSMART_OK)
         code = tell(own, target, registration, path, err);
-out:
     hsmart_registration_free(registration);
     request_clear(&request);
     return code;
