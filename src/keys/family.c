@@ -408,6 +408,7 @@ hs_family_set_dates(struct hs_family *family, size_t index, const char *start_da
     const struct hs_family_member *member = &family->members[index];
     hs_day start = member->start, end = member->end;
     bool kept = false;
+    hsmart_err why = {0};
     enum hsmart_code code = choose_day(start_date, &start, err);
 
     if (code == HSMART_OK)
@@ -417,7 +418,15 @@ hs_family_set_dates(struct hs_family *family, size_t index, const char *start_da
     if (code == HSMART_OK)
         code = try_token(family, member->key, start, end, &kept, err);
     if (code == HSMART_OK)
-        code = save_dates(family, member, start, end, !kept, err);
+        code = save_dates(family, member, start, end, !kept, &why);
+    if (code != HSMART_OK && code != HSMART_NO_MEMORY && kept && !family->keys[index].dates_in_file) {
+        hs_log_warning(hs_p11_token_get_log(family->token),
+                       "the dates of key \"%s\" are on the token, but when they were set cannot be written down: %s",
+                       member->key->info.label, why.text);
+        code = HSMART_OK;
+    }
+    if (code != HSMART_OK && why.code != HSMART_OK && err != NULL)
+        *err = why;
     if (code != HSMART_OK)
         return hs_err_wrap(err, code, "cannot set the dates of key \"%s\"", member->key->info.label);
     if (out_in_file != NULL)

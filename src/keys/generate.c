@@ -1,6 +1,7 @@
 #include "generate.h"
 
 #include "clock.h"
+#include "destroy.h"
 #include "err.h"
 #include "key_mechanism.h"
 #include "key_policy.h"
@@ -127,39 +128,49 @@ choose_id(const hsmart_key_spec *spec, struct generation *generation, hsmart_err
     return hs_random_bytes(generation->id, ID_LEN, err);
 }
 
-/* Counts the key objects with an attribute, as an operation that may be run again. */
+/* Counts the key objects with an attribute, by half, as an operation that may be run again. */
+enum half { PRIVATE_HALF, PUBLIC_HALF, HALF_COUNT };
 struct counting {
     CK_ATTRIBUTE attribute;
-    size_t count;
+    size_t counts[HALF_COUNT];
 };
 
 static enum hsmart_code
 run_counting(void *arg, struct hs_p11_session *session, hsmart_err *err)
 {
-    static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY};
+    static const CK_OBJECT_CLASS classes[HALF_COUNT] = {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY};
     struct counting *counting = arg;
     enum hsmart_code code = HSMART_OK;
 
-    counting->count = 0;
-    for (size_t i = 0; i < HS_ARRAY_LEN(classes) && code == HSMART_OK; i++) {
+    for (size_t i = 0; i < HALF_COUNT && code == HSMART_OK; i++) {
         struct hs_p11_object *objects = NULL;
-        size_t count = 0;
-        code = hs_p11_session_find(session, classes[i], &counting->attribute, 1, &objects, &count, err);
+        counting->counts[i] = 0;
+        code = hs_p11_session_find(session, classes[i], &counting->attribute, 1, &objects, &counting->counts[i], err);
         hs_free(objects);
-        counting->count += count;
     }
     return code;
 }
 
 static enum hsmart_code
-count_objects(struct generation *generation, CK_ATTRIBUTE attribute, size_t *out_count, hsmart_err *err)
+count_halves(struct generation *generation, CK_ATTRIBUTE attribute, size_t out_counts[HALF_COUNT], hsmart_err *err)
 {
     struct counting counting = {.attribute = attribute};
     const struct hs_p11_operation operation = {run_counting, NULL, &counting};
     enum hsmart_code code = hs_p11_token_request(generation->token, &operation, err);
 
     if (code == HSMART_OK)
-        *out_count = counting.count;
+        memcpy(out_counts, counting.counts, sizeof counting.counts);
+    return code;
+}
+
+static enum hsmart_code
+count_objects(struct generation *generation, CK_ATTRIBUTE attribute, size_t *out_count, hsmart_err *err)
+{
+    size_t counts[HALF_COUNT] = {0};
+    enum hsmart_code code = count_halves(generation, attribute, counts, err);
+
+    if (code == HSMART_OK)
+        *out_count = counts[PRIVATE_HALF] + counts[PUBLIC_HALF];
     return code;
 }
 
@@ -517,6 +528,26 @@ prove(struct generation *generation, struct hs_token_key *key, hsmart_err *err)
     return code;
 }
 
+/* A token may lose its power, or SoftHSM2 be killed, between the halves. The id is this ceremony's own, at random, and
+ * without a private half nothing was signed: what is there goes, and the key is made anew. */
+static enum hsmart_code
+look_for_key_to_adopt(struct generation *generation, bool *out_adopts, hsmart_err *err)
+{
+    size_t counts[HALF_COUNT] = {0}, destroyed = 0;
+    enum hsmart_code code =
+        count_halves(generation, (CK_ATTRIBUTE){CKA_ID, generation->id, generation->id_len}, counts, err);
+
+    *out_adopts = code == HSMART_OK && counts[PRIVATE_HALF] > 0;
+    if (code != HSMART_OK || *out_adopts || counts[PUBLIC_HALF] == 0)
+        return code;
+    hs_log_warning(hs_p11_token_get_log(generation->token),
+                   "key \"%s\" was half made when its making was interrupted: its public half is destroyed, and it is "
+                   "made anew",
+                   generation->spec->label);
+    return hs_destroy_pair(generation->token, hs_span_str(generation->spec->label),
+                           (struct hs_span){generation->id, generation->id_len}, &destroyed, err);
+}
+
 /* Whether there is a key to adopt; else the names have to be free. */
 static enum hsmart_code
 look_before(struct generation *generation, bool *out_adopts, hsmart_err *err)
@@ -525,7 +556,7 @@ look_before(struct generation *generation, bool *out_adopts, hsmart_err *err)
 
     *out_adopts = false;
     if (generation->manner.adopt)
-        code = key_was_made(generation, out_adopts, err);
+        code = look_for_key_to_adopt(generation, out_adopts, err);
     if (code == HSMART_OK && !*out_adopts)
         code = check_names_are_free(generation, err);
     return code;
@@ -536,8 +567,8 @@ look_before(struct generation *generation, bool *out_adopts, hsmart_err *err)
 static int
 begin_turn(const struct generation *generation)
 {
-    bool takes_turns = !generation->manner.session_object &&
-                       (hs_p11_token_get_quirks(generation->token) & HS_QUIRK_SERIAL_START) != 0;
+    bool takes_turns =
+        !generation->manner.session_object && (hs_p11_token_get_quirks(generation->token) & HS_QUIRK_SERIAL_START) != 0;
 
     return takes_turns ? hs_p11_turn_begin(hs_p11_token_get_module(generation->token)->path, HS_P11_TURN_WAIT_MS,
                                            hs_p11_token_get_log(generation->token))

@@ -366,6 +366,31 @@ when_a_first_day_was_set_is_known_where_it_was_set(void **state)
     hsmart_family_free(family);
 }
 
+/* What is on the token has happened: an error that it failed would be wrong. */
+static void
+dates_on_the_token_hold_although_the_file_cannot_be_written(void **state)
+{
+    hsmart_family_options options = family_options();
+    hsmart_family *family = NULL;
+    char nowhere[300];
+    bool in_file = true;
+    const int64_t at_s = NOON;
+    hsmart_err err = {0};
+
+    (void)state;
+    make_key("ehr", NULL);
+    (void)snprintf(nowhere, sizeof nowhere, "%s/nowhere/life.json", soft.dir);
+    options.lifecycle_file = nowhere;
+    assert_int_equal(hsmart_family_read(token, &options, &at_s, &family, NULL), HSMART_OK);
+    if (hsmart_family_set_dates(family, &family->keys[0], TODAY, NULL, &in_file, &err) != HSMART_OK)
+        fail_msg("%s", err.text);
+    assert_false(in_file);
+    hsmart_family_free(family);
+    family = read_family();
+    assert_string_equal(family->keys[0].start_date, TODAY);
+    hsmart_family_free(family);
+}
+
 static void
 the_epoch_is_a_time(void **state)
 {
@@ -567,6 +592,8 @@ main(void)
         {"a kid or thumbprint is refused", a_kid_or_thumbprint_is_refused},
         {"other keys are not of the family", other_keys_are_not_of_the_family},
         {"when a first day was set is known where it was set", when_a_first_day_was_set_is_known_where_it_was_set},
+        {"dates on the token hold although the file cannot be written",
+         dates_on_the_token_hold_although_the_file_cannot_be_written},
         {"the epoch is a time", the_epoch_is_a_time},
         {"what the token does not keep is in the file", what_the_token_does_not_keep_is_in_the_file},
         {"what was served counts without a gap", what_was_served_counts_without_a_gap},

@@ -218,6 +218,18 @@ make_room(hsmart_family *family, const hsmart_family_key *key, const char *day, 
     return code;
 }
 
+/* Before any date is changed: one that is revoked or retired stays so. */
+static enum hsmart_code
+check_lives_then(const hsmart_family_key *key, const char *day, hsmart_err *err)
+{
+    if (key->end_date == NULL || strcmp(key->end_date, day) >= 0)
+        return HSMART_OK;
+    (void)hs_err_set(err, HSMART_POLICY_REFUSED, "key \"%s\" has ended: its last day is %s", family_label(key),
+                     key->end_date);
+    hs_err_hint(err, "a key that is revoked or retired stays so: make another with \"hsmart-key rotate\"");
+    return HSMART_POLICY_REFUSED;
+}
+
 /* Another host may have activated another key at the same moment, and seen as little of us. Dates are whole days, and
  * the order of keys is the same everywhere, so what the token says now is what all signers will do. */
 static enum hsmart_code
@@ -246,6 +258,8 @@ take_over(const struct activate_options *own, struct target *target, hsmart_fami
     int64_t now_s = hs_clock_now_s(), day_s = 0;
     enum hsmart_code code = choose_day(own->from, now_s, day, err);
 
+    if (code == HSMART_OK)
+        code = check_lives_then(key, day, err);
     if (code == HSMART_OK)
         code = family_parse_time("from", day, &day_s, err);
     if (code == HSMART_OK)

@@ -157,6 +157,40 @@ out:
     return code;
 }
 
+/* ---- Which key ---- */
+
+/* What an interrupted generation left, say, and no other command uses: by its whole URI only, as it names one object
+ * for sure then. */
+static enum hsmart_code
+find_half(const struct destroy_options *own, const hsmart_key_list *list, const hsmart_key **out_key, hsmart_err *err)
+{
+    for (size_t i = 0; own->common.key_uri != NULL && i < list->count; i++) {
+        const hsmart_key_info *info = hsmart_key_get_info(list->keys[i]);
+        if (info->has_private || strcmp(info->uri, own->common.key_uri) != 0)
+            continue;
+        *out_key = list->keys[i];
+        return HSMART_OK;
+    }
+    hs_err_hint(err, "to destroy half a key, name it by its whole URI, as \"hsmart-key list\" prints it");
+    return HSMART_KEY_UNUSABLE;
+}
+
+static enum hsmart_code
+destroy_half(const struct destroy_options *own, const struct target *target, hsmart_err *err)
+{
+    hsmart_key_list *list = NULL;
+    const hsmart_key *key = NULL;
+    hsmart_err why = {0};
+
+    if (hsmart_key_list_read(target->opened, &list, &why) != HSMART_OK)
+        return HSMART_KEY_UNUSABLE; /* the first error tells more */
+    enum hsmart_code code = find_half(own, list, &key, err);
+    if (code == HSMART_OK)
+        code = destroy(own, target, key, err);
+    hsmart_key_list_free(list);
+    return code;
+}
+
 static enum hsmart_code
 run(const struct cli_call *call, const void *options, hsmart_err *err)
 {
@@ -175,6 +209,8 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
         code = target_open_key(&target, &key, err);
     if (code == HSMART_OK)
         code = destroy(own, &target, key, err);
+    else if (code == HSMART_KEY_UNUSABLE && target.opened != NULL)
+        code = destroy_half(own, &target, err);
     hsmart_key_free(key);
     target_clear(&target);
     return code;

@@ -26,7 +26,8 @@ struct export_options {
 static const struct cli_option export_only_options[] = {
     {"format", 0, "FORMAT", CLI_TEXT, offsetof(struct export_options, format),
      "jwk (one key), jwks (a set, for registration), pem (one key), csr (a certificate request) or x509 (a self-signed "
-     "certificate); required", 0, 0},
+     "certificate); required",
+     0, 0},
     {"out", 'o', "FILE", CLI_TEXT, offsetof(struct export_options, out),
      "write to FILE, which is replaced whole (mode 0644); default: standard output", 0, 0},
     {"kid", 0, "KID", CLI_TEXT, offsetof(struct export_options, kid), "default: the RFC 7638 thumbprint", 0, 0},
@@ -204,8 +205,8 @@ format_jwks(const struct selection *selection, const hsmart_jwk_options *options
 static const struct format {
     const char *name;
     bool takes_several, has_kid, is_certificate;
-    enum hsmart_code (*format)(const struct selection *selection, const hsmart_jwk_options *options,
-                               struct hs_buf *out, hsmart_err *err);
+    enum hsmart_code (*format)(const struct selection *selection, const hsmart_jwk_options *options, struct hs_buf *out,
+                               hsmart_err *err);
 } formats[] = {
     {"jwk", false, true, false, format_jwk},
     {"jwks", true, true, false, format_jwks},
@@ -252,7 +253,9 @@ check_words(const struct export_options *own, const struct format *format, hsmar
                           format->name);
     if (several && (own->kid != NULL || own->alg != NULL || own->allow_extractable != NULL))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "--%s is for one key, and several are exported",
-                          own->kid != NULL ? "kid" : own->alg != NULL ? "alg" : "allow-extractable");
+                          own->kid != NULL   ? "kid"
+                          : own->alg != NULL ? "alg"
+                                             : "allow-extractable");
     if ((own->kid != NULL && !format->has_kid) || (own->alg != NULL && !format->has_kid && !format->is_certificate))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s has no place for --%s", format->name,
                           own->kid != NULL ? "kid" : "alg");
@@ -260,9 +263,9 @@ check_words(const struct export_options *own, const struct format *format, hsmar
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s has no place for --x5c", format->name);
     if (!format->is_certificate && (own->subject != NULL || own->names.count > 0 || own->days.is_given))
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "format %s has no place for --%s", format->name,
-                          own->subject != NULL     ? "subject"
+                          own->subject != NULL   ? "subject"
                           : own->names.count > 0 ? "san"
-                                                   : "days");
+                                                 : "days");
     if (own->days.is_given && strcmp(format->name, "csr") == 0)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "a request has no place for --days: who issues decides");
     if (format->is_certificate && own->subject == NULL) {

@@ -91,8 +91,11 @@ generate(const struct cli_call *call, const struct generate_options *own, struct
         code = target_open(target, err);
     if (code != HSMART_OK)
         goto out;
-    hsmart_key_spec spec = {.alg = own->alg, .label = own->label, .bits = (unsigned)own->bits.value,
-                            .id = id.len > 0 ? id.data : NULL, .id_len = id.len};
+    hsmart_key_spec spec = {.alg = own->alg,
+                            .label = own->label,
+                            .bits = (unsigned)own->bits.value,
+                            .id = id.len > 0 ? id.data : NULL,
+                            .id_len = id.len};
     report_detail("token \"%s\" is asked for the key", hsmart_token_get_info(target->opened)->label);
     prepare_for_interruption(call, own->label);
     progress_begin(&progress, "token \"%s\" makes the key", hsmart_token_get_info(target->opened)->label);

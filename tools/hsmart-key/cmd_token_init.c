@@ -17,7 +17,8 @@ static const struct cli_option init_options[] = {
      "what the token will be called, 1 to 32 bytes; required", 0, 0},
     {"so-pin-source", 0, "SOURCE", CLI_TEXT, offsetof(struct token_init_options, so_pin_source),
      "where the security officer's PIN comes from, as --pin-source, which gives the user's; default: prompt on a "
-     "terminal", 0, 0},
+     "terminal",
+     0, 0},
     {"reinitialise", 0, NULL, CLI_FLAG, offsetof(struct token_init_options, reinitialise),
      "also a token that is initialised already; DESTROYS EVERY KEY ON IT", 0, 0},
 };

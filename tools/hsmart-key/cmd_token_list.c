@@ -36,9 +36,20 @@ static const struct state pin_flags[] = {
 
 /* The mechanisms that hsmart signs or makes keys with; the others are shown with -v. */
 static const char *const our_mechanisms[] = {
-    "CKM_RSA_PKCS_KEY_PAIR_GEN", "CKM_RSA_PKCS", "CKM_SHA256_RSA_PKCS", "CKM_SHA384_RSA_PKCS", "CKM_SHA512_RSA_PKCS",
-    "CKM_RSA_PKCS_PSS", "CKM_SHA256_RSA_PKCS_PSS", "CKM_SHA384_RSA_PKCS_PSS", "CKM_SHA512_RSA_PKCS_PSS",
-    "CKM_EC_KEY_PAIR_GEN", "CKM_ECDSA", "CKM_ECDSA_SHA256", "CKM_ECDSA_SHA384", "CKM_ECDSA_SHA512",
+    "CKM_RSA_PKCS_KEY_PAIR_GEN",
+    "CKM_RSA_PKCS",
+    "CKM_SHA256_RSA_PKCS",
+    "CKM_SHA384_RSA_PKCS",
+    "CKM_SHA512_RSA_PKCS",
+    "CKM_RSA_PKCS_PSS",
+    "CKM_SHA256_RSA_PKCS_PSS",
+    "CKM_SHA384_RSA_PKCS_PSS",
+    "CKM_SHA512_RSA_PKCS_PSS",
+    "CKM_EC_KEY_PAIR_GEN",
+    "CKM_ECDSA",
+    "CKM_ECDSA_SHA256",
+    "CKM_ECDSA_SHA384",
+    "CKM_ECDSA_SHA512",
 };
 
 static bool

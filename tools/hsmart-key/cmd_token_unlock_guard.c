@@ -25,10 +25,12 @@ run(const struct cli_call *call, const void *options, hsmart_err *err)
 
 const struct cli_verb verb_token_unlock_guard = {
     .name = "token unlock-guard",
-    .summary = "Lets the PIN be tried once more, after a refused or interrupted login. Make sure first that it is right.",
+    .summary =
+        "Lets the PIN be tried once more, after a refused or interrupted login. Make sure first that it is right.",
     .options_size = sizeof(struct unlock_guard_options),
     .groups = {&cli_group_token, &cli_group_quiet},
-    .example = "  hsmart-key token unlock-guard --token prod\n"
-               "  hsmart-key token unlock-guard --module /usr/lib/softhsm/libsofthsm2.so --token-uri 'pkcs11:token=prod'\n",
+    .example =
+        "  hsmart-key token unlock-guard --token prod\n"
+        "  hsmart-key token unlock-guard --module /usr/lib/softhsm/libsofthsm2.so --token-uri 'pkcs11:token=prod'\n",
     .run = run,
 };
