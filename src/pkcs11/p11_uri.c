@@ -381,12 +381,13 @@ part_matches(const struct hs_p11_uri *uri, size_t part, const void *actual)
 }
 
 static bool
-is_named(const struct hs_p11_uri *uri, const char *name)
+is_named(const struct hs_p11_uri *uri, const char *name) /* of the table */
 {
-    for (size_t i = 0; i < HS_ARRAY_LEN(attributes); i++)
-        if (strcmp(attributes[i].name, name) == 0)
-            return (uri->named & 1U << i) != 0;
-    return false;
+    size_t i = 0;
+
+    while (strcmp(attributes[i].name, name) != 0)
+        i++;
+    return (uri->named & 1U << i) != 0;
 }
 
 bool
