@@ -21,9 +21,12 @@ wait_for_turn(int fd, const char *name, int64_t wait_ms, hsmart_err *err)
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot lock \"%s\"", name);
-        if (hs_clock_monotonic_ms() >= deadline_ms)
-            return hs_err_set(err, HSMART_OUTPUT_FAILED, "another process has held \"%s\" for %lld s", name,
-                              (long long)(wait_ms / 1000));
+        if (hs_clock_monotonic_ms() >= deadline_ms) {
+            (void)hs_err_set(err, HSMART_OUTPUT_FAILED, "another process has held \"%s\" for %lld s", name,
+                             (long long)(wait_ms / 1000));
+            hs_err_hint(err, "let the other command end; fuser and lsof tell which one it is");
+            return HSMART_OUTPUT_FAILED;
+        }
         hs_clock_sleep_ms(poll_ms);
         poll_ms = poll_ms < POLL_MAX_MS / 2 ? 2 * poll_ms : POLL_MAX_MS;
     }

@@ -1,15 +1,15 @@
 #include "lifecycle_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "err.h"
 #include "file.h"
+#include "file_lock.h"
 #include "json.h"
 
 #define FILE_MAX_LEN (1U << 20)
+#define LOCK_WAIT_MS 10000      /* what is done under it takes milliseconds */
 #define TIME_MAX_S 253402300799 /* the end of the year 9999 */
 #define FILE_MODE 0644U         /* dates and times: every signer reads them */
 
@@ -165,30 +165,13 @@ hs_lifecycle_file_load(const char *path, struct hs_lifecycle_file *out_file, hsm
 enum hsmart_code
 hs_lifecycle_file_lock(const char *path, int *out_fd, hsmart_err *err)
 {
-    struct hs_buf name = {0};
-    int fd = -1;
-    enum hsmart_code code = hs_buf_append_format(&name, err, "%s.lock", path);
-
-    if (code != HSMART_OK)
-        return code;
-    fd = open(hs_buf_text(&name), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || flock(fd, LOCK_EX) != 0) {
-        code = hs_err_errno(err, HSMART_OUTPUT_FAILED, errno, "cannot lock \"%s\"", hs_buf_text(&name));
-        hs_lifecycle_file_unlock(fd);
-        fd = -1;
-    }
-    hs_buf_clear(&name);
-    *out_fd = fd;
-    return code;
+    return hs_file_lock(path, LOCK_WAIT_MS, out_fd, err);
 }
 
 void
 hs_lifecycle_file_unlock(int fd)
 {
-    if (fd < 0)
-        return;
-    (void)flock(fd, LOCK_UN); /* a forked child may hold a copy of the descriptor */
-    (void)close(fd);
+    hs_file_unlock(fd);
 }
 
 /* ---- Writing ---- */

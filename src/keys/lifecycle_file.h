@@ -25,7 +25,7 @@ HSMART_MUST_CHECK enum hsmart_code hs_lifecycle_file_load(const char *path, stru
 HSMART_MUST_CHECK enum hsmart_code hs_lifecycle_file_save(const struct hs_lifecycle_file *file, const char *path,
                                                           hsmart_err *err);
 /* Who loads, changes and saves holds this meanwhile: of two commands at once, none loses what the other wrote. A lock
- * on PATH.lock, beside the file; it waits. `_unlock` takes -1, too. HSMART_OUTPUT_FAILED. */
+ * on PATH.lock, beside the file; it waits for seconds. `_unlock` takes -1, too. HSMART_OUTPUT_FAILED. */
 HSMART_MUST_CHECK enum hsmart_code hs_lifecycle_file_lock(const char *path, int *out_fd, hsmart_err *err);
 void hs_lifecycle_file_unlock(int fd);
 void hs_lifecycle_file_clear(struct hs_lifecycle_file *file);
