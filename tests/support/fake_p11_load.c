@@ -62,7 +62,7 @@ fake_p11_hold(struct fake_p11 *fake, enum fake_function function, bool held)
 unsigned
 fake_p11_calls(const struct fake_p11 *fake, enum fake_function function)
 {
-    return __atomic_load_n(&fake->calls[function], __ATOMIC_RELAXED);
+    return __atomic_load_n(&fake->calls[function], __ATOMIC_ACQUIRE);
 }
 
 void

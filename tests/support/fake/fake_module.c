@@ -37,7 +37,7 @@ static CK_RV
 enter(enum fake_function function)
 {
     (void)pthread_mutex_lock(&lock);
-    unsigned call = __atomic_add_fetch(&fake_p11.calls[function], 1, __ATOMIC_RELAXED);
+    unsigned call = __atomic_add_fetch(&fake_p11.calls[function], 1, __ATOMIC_ACQ_REL);
     struct fake_answer answer = fake_p11.answers[function];
     unsigned ms = fake_p11.sleep_ms[function];
     (void)pthread_mutex_unlock(&lock);
