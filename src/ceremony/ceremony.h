@@ -31,6 +31,8 @@ struct hs_ceremony_question {
 struct hs_ceremony_errand {
     bool certificate; /* false: read the key's attributes, as the JSON of "hsmart-key audit" */
     bool self_signed; /* of a certificate: not a request */
+    bool vanishes;    /* the key is a session object, which no other process sees: that it is not found is the good end,
+                       * with nothing in `out`. All before that is as in a ceremony. */
     const char *token_uri, *key_uri;
     const char *alg, *subject; /* of a certificate */
     unsigned days;             /* that a self-signed certificate is valid from now on: to the key's last day */

@@ -70,7 +70,8 @@ words_of(enum hsmart_answer answer)
     return answer == HSMART_ANSWER_YES ? "yes" : answer == HSMART_ANSWER_NO ? "no" : "not reported";
 }
 
-/* A session object is seen by the process alone that made it. */
+/* A session object is seen by the process alone that made it; a fresh one was asked all the same, which shows that it
+ * will be able to answer in the ceremony. */
 static enum hsmart_code
 take_own_attributes(struct ceremony_key *key, hsmart_err *err)
 {
@@ -129,6 +130,7 @@ run_errand(struct ceremony *ceremony, const struct ceremony_key *key, bool certi
     struct hs_ceremony_errand errand = {
         .certificate = certificate,
         .self_signed = key->plan->certificate == HS_PLAN_SELF_SIGNED,
+        .vanishes = ceremony->options->rehearsal,
         .token_uri = hs_p11_token_get_info(ceremony->token)->uri,
         .key_uri = key->made.key->uri,
         .alg = key->plan->alg,
@@ -151,11 +153,10 @@ read_back(struct ceremony *ceremony, struct ceremony_key *key, hsmart_err *err)
     struct hs_buf json = {0};
     enum hsmart_code code;
 
-    if (ceremony->options->rehearsal)
-        return take_own_attributes(key, err);
     code = run_errand(ceremony, key, false, &json, err);
     if (code == HSMART_OK)
-        code = take_foreign_attributes(ceremony, key, hs_span_buf(&json), err);
+        code = ceremony->options->rehearsal ? take_own_attributes(key, err)
+                                            : take_foreign_attributes(ceremony, key, hs_span_buf(&json), err);
     hs_buf_clear(&json);
     return code == HSMART_OK ? code : hs_err_wrap(err, code, "key \"%s\" cannot be read back", key->plan->label);
 }
@@ -256,10 +257,12 @@ certify(struct ceremony *ceremony, struct ceremony_key *key, hsmart_err *err)
 {
     enum hsmart_code code;
 
-    /* libp11 drives a key in a process of its own, which cannot see what vanishes. */
-    if (key->plan->certificate == HS_PLAN_NO_CERTIFICATE || ceremony->options->rehearsal)
+    if (key->plan->certificate == HS_PLAN_NO_CERTIFICATE)
         return HSMART_OK;
     code = run_errand(ceremony, key, true, &key->certificate, err);
+    if (code == HSMART_OK && ceremony->options->rehearsal) /* libp11 drives a key in a process of its own */
+        hs_ceremony_say(ceremony, "    the certificate%s was asked for; it cannot be made of a key that vanishes",
+                        key->plan->certificate == HS_PLAN_REQUEST ? " request" : "");
     return code == HSMART_OK
                ? code
                : hs_err_wrap(err, code, "cannot make the certificate%s of key \"%s\"",

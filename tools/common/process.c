@@ -137,7 +137,7 @@ own_path(char path[PATH_MAX], hsmart_err *err)
 }
 
 static enum hsmart_code
-spawn_with_stdout(const char *path, char *const arguments[], int stdout_fd, pid_t *out_pid, hsmart_err *err)
+spawn_with_output(const char *path, char *const arguments[], int fd, bool errors_too, pid_t *out_pid, hsmart_err *err)
 {
     posix_spawn_file_actions_t actions;
     int failed = posix_spawn_file_actions_init(&actions);
@@ -146,7 +146,9 @@ spawn_with_stdout(const char *path, char *const arguments[], int stdout_fd, pid_
         return hs_err_no_memory(err);
     failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     if (failed == 0)
-        failed = posix_spawn_file_actions_adddup2(&actions, stdout_fd, STDOUT_FILENO);
+        failed = posix_spawn_file_actions_adddup2(&actions, fd, STDOUT_FILENO);
+    if (failed == 0 && errors_too)
+        failed = posix_spawn_file_actions_adddup2(&actions, fd, STDERR_FILENO);
     if (failed == 0)
         failed = posix_spawn(out_pid, path, &actions, NULL, arguments, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
@@ -165,7 +167,7 @@ wait_for(pid_t pid)
 }
 
 enum hsmart_code
-process_run_self(char *const arguments[], struct hs_buf *out, int *out_status, hsmart_err *err)
+process_run_self(char *const arguments[], bool errors_too, struct hs_buf *out, int *out_status, hsmart_err *err)
 {
     enum hsmart_code code;
     int ends[2] = {-1, -1};
@@ -179,7 +181,7 @@ process_run_self(char *const arguments[], struct hs_buf *out, int *out_status, h
         code = hs_err_errno(err, HSMART_INTERNAL, errno, "cannot make a pipe");
         goto out;
     }
-    code = spawn_with_stdout(path, arguments, ends[1], &pid, err);
+    code = spawn_with_output(path, arguments, ends[1], errors_too, &pid, err);
     if (code != HSMART_OK)
         goto out;
     (void)close(ends[1]);

@@ -19,9 +19,9 @@ void process_soften(void);
 void process_set_last_words(const char *words);
 
 /* Runs this program again with `arguments` (argv[0] included, NULL at the end), nothing on standard input, and reads
- * what it writes to standard output into `out`. `out_status` is its exit status, 128 + signal when it was killed.
- * HSMART_INTERNAL when it cannot be started. */
-HSMART_MUST_CHECK enum hsmart_code process_run_self(char *const arguments[], struct hs_buf *out, int *out_status,
-                                                    hsmart_err *err);
+ * what it writes to standard output, and with `errors_too` to standard error, into `out`. `out_status` is its exit
+ * status, 128 + signal when it was killed. HSMART_INTERNAL when it cannot be started. */
+HSMART_MUST_CHECK enum hsmart_code process_run_self(char *const arguments[], bool errors_too, struct hs_buf *out,
+                                                    int *out_status, hsmart_err *err);
 
 #endif

@@ -277,7 +277,7 @@ run_errand(void *arg, const struct hs_ceremony_errand *errand, struct hs_buf *ou
     }
     fresh_add_token(fresh, people->target, errand->token_uri, errand->pin_fd);
     fresh_add(fresh, "--key-uri", errand->key_uri);
-    return fresh_run(fresh, !errand->certificate, out, err);
+    return errand->vanishes ? fresh_run_without_key(fresh, err) : fresh_run(fresh, !errand->certificate, out, err);
 }
 
 /* ---- The whole ---- */

@@ -18,5 +18,7 @@ void fresh_add_token(struct fresh *fresh, const struct target *target, const cha
 /* Runs it; HSMART_POLICY_REFUSED when it ends otherwise than well or, with `may_find_errors`, with findings. */
 HSMART_MUST_CHECK enum hsmart_code fresh_run(const struct fresh *fresh, bool may_find_errors, struct hs_buf *out,
                                              hsmart_err *err);
+/* Runs it where the key cannot be seen by another process: well is that it does not find the key, silently. */
+HSMART_MUST_CHECK enum hsmart_code fresh_run_without_key(const struct fresh *fresh, hsmart_err *err);
 
 #endif
