@@ -164,6 +164,8 @@ load_previous(struct ceremony *ceremony, hsmart_err *err)
         code = hs_record_check_link(&ceremony->previous, err);
     if (code == HSMART_OK && hs_record_is_rehearsal(&ceremony->previous))
         code = hs_err_set(err, HSMART_POLICY_REFUSED, "it is the record of a rehearsal");
+    if (code == HSMART_OK)
+        code = hs_record_check_is_past(&ceremony->previous, ceremony->started_s, err);
     ceremony->has_previous = code == HSMART_OK;
     return code == HSMART_OK ? code : hs_err_wrap(err, code, "--previous \"%s\"", path);
 }

@@ -166,6 +166,8 @@ load_previous(const char *path, struct hs_record *out_record, hsmart_err *err)
     code = hs_record_load(path, out_record, err);
     if (code == HSMART_OK)
         code = hs_record_check_link(out_record, err);
+    if (code == HSMART_OK)
+        code = hs_record_check_is_past(out_record, hs_clock_now_s(), err);
     return code == HSMART_OK ? code : hs_err_wrap(err, code, "--previous \"%s\"", path);
 }
 

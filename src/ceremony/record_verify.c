@@ -779,3 +779,18 @@ hs_record_check_link(const struct hs_record *record, hsmart_err *err)
 {
     return check_against(record, &(struct hs_record_expectation){.may_have_failed = true}, err);
 }
+
+enum hsmart_code
+hs_record_check_is_past(const struct hs_record *record, int64_t now_s, hsmart_err *err)
+{
+    char now[HS_TIME_TEXT_MAX];
+    int64_t end_s = 0;
+
+    if (hs_time_parse(end_of(record), &end_s) && end_s <= now_s)
+        return HSMART_OK;
+    hs_time_format(now_s, now);
+    (void)hs_err_set(err, HSMART_POLICY_REFUSED, "it ended at %.32s, but this machine's clock says %s", end_of(record),
+                     now);
+    hs_err_hint(err, "correct this machine's clock, or find out which clock was wrong then");
+    return HSMART_POLICY_REFUSED;
+}

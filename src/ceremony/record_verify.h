@@ -32,6 +32,11 @@ HSMART_MUST_CHECK enum hsmart_code hs_record_check(const struct hs_record *recor
  * then unsigned: the digest says that it is the one. Otherwise a failure could be left out of the chain. */
 HSMART_MUST_CHECK enum hsmart_code hs_record_check_link(const struct hs_record *record, hsmart_err *err);
 
+/* Whether what is made now can be chained to this record: HSMART_POLICY_REFUSED when it ended later than `now_s`, since
+ * the chain would never verify. One of the two clocks is wrong. */
+HSMART_MUST_CHECK enum hsmart_code hs_record_check_is_past(const struct hs_record *record, int64_t now_s,
+                                                           hsmart_err *err);
+
 bool hs_record_is_rehearsal(const struct hs_record *record);
 bool hs_record_has_passed(const struct hs_record *record);
 const char *hs_record_plan_sha256(const struct hs_record *record); /* "" when it is not there */

@@ -446,6 +446,23 @@ a_record_is_not_chained_to_that_of_a_rehearsal(void **state)
 }
 
 static void
+a_chain_does_not_go_back_in_time(void **state)
+{
+    struct hs_record record = {0};
+    int64_t end_s = 0;
+    hsmart_err err = {0};
+
+    (void)state;
+    parse_signed(NULL, "", &record);
+    assert_true(hs_time_parse("2026-11-25T20:30:00Z", &end_s));
+    assert_int_equal(hs_record_check_is_past(&record, end_s, NULL), HSMART_OK);
+    assert_int_equal(hs_record_check_is_past(&record, end_s - 1, &err), HSMART_POLICY_REFUSED);
+    assert_non_null(
+        strstr(err.text, "it ended at 2026-11-25T20:30:00Z, but this machine's clock says 2026-11-25T20:29:59Z"));
+    hs_record_clear(&record);
+}
+
+static void
 a_key_set_has_the_keys(void **state)
 {
     struct hs_record record = {0};
@@ -645,6 +662,7 @@ main(void)
     ADD_TEST(&rows, a_trusted_key_must_have_signed);
     ADD_ROWS(&rows, a_record_is_chained_to, chains);
     ADD_TEST(&rows, a_record_is_not_chained_to_that_of_a_rehearsal);
+    ADD_TEST(&rows, a_chain_does_not_go_back_in_time);
     ADD_TEST(&rows, a_key_set_has_the_keys);
     ADD_ROWS(&rows, the_entry_of_a_destruction_holds_or_not, destructions);
     ADD_TEST(&rows, a_destroyed_key_is_not_published);
