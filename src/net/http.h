@@ -12,8 +12,8 @@ struct hs_http_options {
     const char *ca_file;      /* further CA certificates, PEM, beside the system's */
     const char *ca_directory; /* hashed directory instead of the system's; NULL: the system's hashed directory */
     const char *client_certificate, *client_key; /* mutual TLS, PEM files */
-    bool allow_http_to_loopback; /* http:// to 127.0.0.0/8, ::1 or localhost; never to anything else */
-    unsigned connect_timeout_ms; /* 0: 10 s */
+    bool allow_http_to_loopback;                 /* http:// to 127.0.0.0/8, ::1 or localhost; never to anything else */
+    unsigned connect_timeout_ms;                 /* 0: 10 s */
     struct hs_log log;
 };
 
@@ -73,6 +73,8 @@ bool hs_http_parse_date(struct hs_span text, int64_t *out_time_s);
 
 /* Whether two absolute URLs have the same scheme, host and port. */
 bool hs_http_same_origin(const char *a, const char *b);
+/* The same where a refusal hangs on it: HSMART_NO_MEMORY when it cannot be told, HSMART_POLICY_REFUSED when not. */
+HSMART_MUST_CHECK enum hsmart_code hs_http_check_same_origin(const char *a, const char *b, hsmart_err *err);
 /* "https://host" or "https://host:8443": what may be told and compared. */
 HSMART_MUST_CHECK enum hsmart_code hs_http_origin(const char *url, struct hs_buf *out_origin, hsmart_err *err);
 /* Resolves `reference` against `base` (RFC 3986 section 5). One that is absolute comes back byte for byte: an

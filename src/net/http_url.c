@@ -183,16 +183,26 @@ hs_http_origin(const char *url, struct hs_buf *out_origin, hsmart_err *err)
     return code;
 }
 
+enum hsmart_code
+hs_http_check_same_origin(const char *a, const char *b, hsmart_err *err)
+{
+    struct hs_buf origin_a = {0}, origin_b = {0};
+    enum hsmart_code code = hs_http_origin(a, &origin_a, err);
+
+    if (code == HSMART_OK)
+        code = hs_http_origin(b, &origin_b, err);
+    if (code == HSMART_OK && !hs_span_equal(hs_span_buf(&origin_a), hs_span_buf(&origin_b)))
+        code = hs_err_set(err, HSMART_POLICY_REFUSED, "\"%.150s\" is not at \"%.150s\"", hs_buf_text(&origin_b),
+                          hs_buf_text(&origin_a));
+    hs_buf_clear(&origin_a);
+    hs_buf_clear(&origin_b);
+    return code == HSMART_OK || code == HSMART_NO_MEMORY ? code : HSMART_POLICY_REFUSED;
+}
+
 bool
 hs_http_same_origin(const char *a, const char *b)
 {
-    struct hs_buf origin_a = {0}, origin_b = {0};
-    bool same = hs_http_origin(a, &origin_a, NULL) == HSMART_OK && hs_http_origin(b, &origin_b, NULL) == HSMART_OK &&
-                hs_span_equal(hs_span_buf(&origin_a), hs_span_buf(&origin_b));
-
-    hs_buf_clear(&origin_a);
-    hs_buf_clear(&origin_b);
-    return same;
+    return hs_http_check_same_origin(a, b, NULL) == HSMART_OK;
 }
 
 /* ---- References ---- */

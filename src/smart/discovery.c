@@ -195,8 +195,10 @@ hs_discovery_check_pin(const char *token_endpoint, const char *pin, hsmart_err *
         return HSMART_OK;
     const char *authority = strstr(pin, "://");
     const char *path = authority != NULL ? strchr(authority + 3, '/') : NULL;
-    if ((path == NULL || path[1] == 0) && hs_http_same_origin(token_endpoint, pin))
-        return HSMART_OK;
+    enum hsmart_code code =
+        path == NULL || path[1] == 0 ? hs_http_check_same_origin(token_endpoint, pin, err) : HSMART_POLICY_REFUSED;
+    if (code != HSMART_POLICY_REFUSED)
+        return code;
     (void)!hs_http_origin(token_endpoint, &origin, NULL);
     (void)hs_err_set(err, HSMART_POLICY_REFUSED,
                      "the server names a token endpoint at \"%.150s\", but it is pinned to \"%.150s\"",

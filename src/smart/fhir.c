@@ -24,10 +24,13 @@ is_absolute(const char *reference)
 }
 
 static enum hsmart_code
-refuse_origin(const char *base, const char *url, hsmart_err *err)
+check_origin(const char *base, const char *url, hsmart_err *err)
 {
     struct hs_buf here = {0}, there = {0};
+    enum hsmart_code code = hs_http_check_same_origin(base, url, err);
 
+    if (code != HSMART_POLICY_REFUSED)
+        return code;
     (void)!hs_http_origin(base, &here, NULL);
     (void)!hs_http_origin(url, &there, NULL);
     (void)hs_err_set(err, HSMART_POLICY_REFUSED, "the access token for \"%.150s\" is not sent to \"%.150s\"",
@@ -71,8 +74,8 @@ hs_fhir_url(const char *base, const char *reference, struct hs_buf *out_url, hsm
     if (strchr(reference, '#') != NULL)
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "a fragment (#…) cannot be read");
     code = is_absolute(reference) ? hs_buf_append_str(&url, reference, err) : resolve_below(base, reference, &url, err);
-    if (code == HSMART_OK && !hs_http_same_origin(base, hs_buf_text(&url)))
-        code = refuse_origin(base, hs_buf_text(&url), err);
+    if (code == HSMART_OK)
+        code = check_origin(base, hs_buf_text(&url), err);
     if (code == HSMART_OK)
         hs_buf_move(&url, out_url);
     hs_buf_clear(&url);
@@ -225,10 +228,10 @@ hs_fhir_next(const char *page_url, struct hs_span body, struct hs_buf *out_next_
         code = hs_http_resolve(page_url, hs_buf_text(&written), &url, err);
         if (code != HSMART_OK && code != HSMART_NO_MEMORY)
             code = hs_err_wrap(err, HSMART_SERVER_FAILED, "the link to the next page is no URL");
-        else if (code == HSMART_OK && !hs_http_same_origin(page_url, hs_buf_text(&url))) {
-            (void)refuse_origin(page_url, hs_buf_text(&url), err);
+        else if (code == HSMART_OK)
+            code = check_origin(page_url, hs_buf_text(&url), err);
+        if (code == HSMART_POLICY_REFUSED)
             code = hs_err_wrap(err, HSMART_POLICY_REFUSED, "the next page is on another server");
-        }
     }
     if (code == HSMART_OK)
         hs_buf_move(&url, out_next_url);

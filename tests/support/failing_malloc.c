@@ -1,6 +1,5 @@
 #include "failing_malloc.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -12,6 +11,7 @@ void *__wrap_calloc(size_t count, size_t size);
 char *__wrap_strdup(const char *text);
 
 static unsigned allocations, failing = UINT32_MAX;
+static bool is_paused;
 
 void
 hs_test_fail_allocation(unsigned number)
@@ -27,10 +27,16 @@ hs_test_end_failing(void)
     return allocations;
 }
 
+void
+hs_test_pause_failing(bool paused)
+{
+    is_paused = paused;
+}
+
 static bool
 fails_now(void)
 {
-    return allocations++ == failing;
+    return !is_paused && allocations++ == failing;
 }
 
 void *
