@@ -140,7 +140,7 @@ finish_line(char *line)
 }
 
 enum hsmart_code
-hs_err_set(hsmart_err *err, enum hsmart_code code, const char *reason, ...)
+(hs_err_set)(hsmart_err *err, enum hsmart_code code, const char *reason, ...)
 {
     if (err == NULL)
         return code;
@@ -167,7 +167,7 @@ hs_err_hint(hsmart_err *err, const char *hint, ...)
 }
 
 enum hsmart_code
-hs_err_wrap(hsmart_err *err, enum hsmart_code code, const char *step, ...)
+(hs_err_wrap)(hsmart_err *err, enum hsmart_code code, const char *step, ...)
 {
     if (err == NULL)
         return code;
@@ -193,13 +193,13 @@ hs_err_wrap(hsmart_err *err, enum hsmart_code code, const char *step, ...)
 }
 
 enum hsmart_code
-hs_err_no_memory(hsmart_err *err)
+(hs_err_no_memory)(hsmart_err *err)
 {
     return hs_err_set(err, HSMART_NO_MEMORY, "out of memory");
 }
 
 enum hsmart_code
-hs_err_errno(hsmart_err *err, enum hsmart_code code, int error_number, const char *step, ...)
+(hs_err_errno)(hsmart_err *err, enum hsmart_code code, int error_number, const char *step, ...)
 {
     if (err == NULL)
         return code;

@@ -44,4 +44,12 @@ enum hsmart_code hs_err_no_memory(hsmart_err *err);
 enum hsmart_code hs_err_errno(hsmart_err *err, enum hsmart_code code, int error_number, const char *step, ...)
     HSMART_PRINTF(4, 5);
 
+/* They return their `code`, and these say so to compilers and analyzers, which look at one file at a time: there is no
+ * path on which a failure was told and the code is HSMART_OK. `code` is evaluated twice. */
+#define hs_err_set(err, code, ...) ((void)(hs_err_set)((err), (code), __VA_ARGS__), (enum hsmart_code)(code))
+#define hs_err_wrap(err, code, ...) ((void)(hs_err_wrap)((err), (code), __VA_ARGS__), (enum hsmart_code)(code))
+#define hs_err_errno(err, code, number, ...)                                                                           \
+    ((void)(hs_err_errno)((err), (code), (number), __VA_ARGS__), (enum hsmart_code)(code))
+#define hs_err_no_memory(err) ((void)(hs_err_no_memory)(err), (enum hsmart_code)HSMART_NO_MEMORY)
+
 #endif

@@ -21,6 +21,7 @@ hs_script_test(rules tidy COMMAND ${rules}/check-tidy ${PROJECT_BINARY_DIR})
 set_tests_properties(rules.tidy PROPERTIES TIMEOUT 900)
 hs_script_test(rules cppcheck COMMAND ${rules}/check-cppcheck ${PROJECT_BINARY_DIR})
 set_tests_properties(rules.cppcheck PROPERTIES TIMEOUT 600)
+hs_script_test(rules rules COMMAND ${rules}/check-rules ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}) # that they can fail
 if(TARGET tool_hsmart AND TARGET tool_hsmart-key AND TARGET tool_hsmart-sandbox)
   hs_script_test(rules docs COMMAND ${rules}/check-docs ${PROJECT_SOURCE_DIR} $<TARGET_FILE_DIR:tool_hsmart>)
 endif()

@@ -177,12 +177,12 @@ take_one(const struct parser *parser, int value, char *const *argv, void *option
     const struct cli_option *row = row_of(parser, value == ':' || value == '?' ? optopt : value);
     char letter[3] = {'-', (char)optopt, 0};
 
+    if (row == NULL)
+        return unknown_option(parser, optopt != 0 ? letter : argv[optind - 1], err);
     if (value == ':')
         return hs_err_set(err, HSMART_INVALID_ARGUMENT, "option --%s needs an argument, %s", row->name, row->argument);
-    if (value == '?' && row != NULL)
-        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "option --%s takes no argument", row->name);
     if (value == '?')
-        return unknown_option(parser, optopt != 0 ? letter : argv[optind - 1], err);
+        return hs_err_set(err, HSMART_INVALID_ARGUMENT, "option --%s takes no argument", row->name);
     if (is_abbreviated(row, value, argv))
         return unknown_option(parser, argv[optind - (optarg != NULL && optarg == argv[optind - 1] ? 2 : 1)], err);
     return store(row, optarg, options, err);
