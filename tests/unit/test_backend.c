@@ -347,6 +347,39 @@ a_setting_is_refused(void **state)
         assert_string_equal(err.text, row->text);
 }
 
+/* What is not there for a client is told in its own words, and nothing is sent for it. */
+static void
+a_client_has_only_what_its_options_give_it(void **state)
+{
+    (void)state;
+    static const struct fake_answer none[] = {{"nowhere", 0, 0, 200, NULL, "", 0}};
+    struct fake_exchange fake = FAKE_EXCHANGE(none);
+    struct hs_backend *backend = NULL;
+    const struct hs_fhir *fhir = NULL;
+    struct hs_buf jwt = {0};
+    hsmart_err err = {0};
+    const struct hs_backend_options options = {
+        .name = "c",
+        .server = *hs_server_by_name(NULL),
+        .token_endpoint = "https://ehr.example/token",
+        .scope = "system/Patient.rs",
+        .auth = {.method = HS_AUTH_SECRET_BASIC, .client_id = "c"},
+        .no_cache = true,
+        .link = fake_link(&fake),
+    };
+
+    assert_int_equal(hs_backend_new(&options, &backend, &err), HSMART_OK);
+    assert_int_equal(hs_backend_get_fhir(backend, &fhir, &err), HSMART_CONFIG_INVALID);
+    assert_string_equal(err.text, "client \"c\" has no FHIR base");
+    assert_null(fhir);
+    assert_int_equal(hs_backend_assertion(backend, &jwt, &err), HSMART_CONFIG_INVALID);
+    assert_non_null(strstr(err.text, "with a secret"));
+    assert_int_equal(jwt.len, 0);
+    assert_int_equal(fake.request_count, 0);
+    hs_backend_free(backend);
+    fake_exchange_clear(&fake);
+}
+
 int
 main(void)
 {
@@ -355,5 +388,6 @@ main(void)
     ADD_ROWS(&rows, two_access_tokens_are_got, courses);
     ADD_TEST(&rows, a_token_endpoint_elsewhere_is_told_unless_it_is_pinned);
     ADD_ROWS(&rows, a_setting_is_refused, settings);
+    ADD_TEST(&rows, a_client_has_only_what_its_options_give_it);
     return rows_run("backend", &rows);
 }

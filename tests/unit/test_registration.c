@@ -339,6 +339,24 @@ the_end_of_a_secret_is_read_in_any_form(void **state)
     fake_exchange_clear(&fake);
 }
 
+static void
+another_file_is_no_registration(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/hsmart-registration-XXXXXX";
+    struct hs_registration read = {0};
+    hsmart_err err = {0};
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "{\"client_id\":\"c\"}", 17), 17);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(hs_registration_load(path, &read, &err), HSMART_INPUT_MALFORMED);
+    assert_non_null(strstr(err.text, "is no registration: it has no \"hsmart_registration\": 1"));
+    assert_null(read.client_id);
+    (void)unlink(path);
+}
+
 static struct secret {
     const char *name, *value;
     int64_t expires_at_s;
@@ -406,6 +424,7 @@ main(void)
     ADD_ROWS(&rows, the_form_is_answered_by_a_bare_client_id, forms);
     ADD_TEST(&rows, a_registration_survives_the_file_and_nobody_else_can_read_it);
     ADD_ROWS(&rows, the_end_of_a_secret_is_read_in_any_form, expiries);
+    ADD_TEST(&rows, another_file_is_no_registration);
     ADD_ROWS(&rows, an_expired_secret_is_not_used, secrets);
     ADD_TEST(&rows, a_client_id_of_sixteen_kibibytes_survives);
     return rows_run("registration", &rows);
