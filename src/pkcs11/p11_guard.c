@@ -274,12 +274,13 @@ load_record(const char *path, struct record *out_record, hsmart_err *err)
     if (access(path, F_OK) != 0 && errno == ENOENT)
         return HSMART_OK;
     code = hs_file_read(path, STATE_FILE_MAX, &text, err);
-    if (code == HSMART_OK && !parse_record(hs_buf_text(&text), out_record))
+    if (code == HSMART_OK && !parse_record(hs_buf_text(&text), out_record)) {
         code = hs_err_set(err, HSMART_PIN_GUARDED, "the PIN guard's state in \"%s\" is damaged", path);
-    else if (code != HSMART_OK && code != HSMART_NO_MEMORY)
-        code = hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard's state cannot be read");
-    if (code == HSMART_PIN_GUARDED)
         hs_err_hint(err, REOPEN_IT);
+    } else if (code != HSMART_OK && code != HSMART_NO_MEMORY) {
+        code = hs_err_wrap(err, HSMART_PIN_GUARDED, "the PIN guard's state cannot be read");
+        hs_err_hint(err, "make it readable for this user, and try again: the PIN was not tried");
+    }
     hs_buf_clear(&text);
     return code;
 }

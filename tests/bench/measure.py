@@ -724,8 +724,13 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rounds: to try the benchmarks themselves")
     parser.add_argument("--docs", help="where the page and its plots are written; default: docs/ for a whole run, else "
                                        "bench/docs/ of the build")
+    parser.add_argument("--check-arguments", action="store_true", help="measure nothing")
     parser.add_argument("question", nargs="*", choices=[*QUESTIONS, []])
     arguments = parser.parse_args()
+    if arguments.check_arguments:
+        return 0
+    if not os.path.exists(f"{arguments.build}/bench/bench_raw"):
+        parser.error(f"there are no benchmarks in {arguments.build}; tests/bench/run builds them")
     arguments.build = os.path.abspath(arguments.build)
     asked = arguments.question or list(QUESTIONS)
     began = time.monotonic()

@@ -315,6 +315,27 @@ static struct damage {
      "hsmart-pin-guard 1\nstate open\n" SALT TRIED TRIED TRIED TRIED TRIED TRIED TRIED TRIED TRIED, HSMART_PIN_GUARDED},
 };
 
+/* Nothing is wrong with what it says then, so that reopening it would be the wrong cure. */
+static void
+a_state_that_cannot_be_read_closes_the_guard(void **state)
+{
+    (void)state;
+    enum hs_guard_state found;
+    struct hs_buf path = {0};
+    struct hs_guard guard = {0};
+    hsmart_err err = {0};
+
+    try_pin("1111", ACCEPTED);
+    assert_int_equal(hs_guard_look(directory, IDENTITY, &found, &path, NULL), HSMART_OK);
+    assert_int_equal(unlink(hs_buf_text(&path)), 0);
+    assert_int_equal(mkdir(hs_buf_text(&path), 0700), 0);
+    assert_int_equal(hs_guard_begin(directory, IDENTITY, span("1111"), SOON, &guard, &err), HSMART_PIN_GUARDED);
+    assert_non_null(strstr(err.text, "cannot be read"));
+    assert_null(strstr(err.hint, "unlock-guard"));
+    assert_int_equal(rmdir(hs_buf_text(&path)), 0);
+    hs_buf_clear(&path);
+}
+
 static void
 a_damaged_state_closes_the_guard(void **state)
 {
@@ -526,6 +547,7 @@ main(void)
     ADD_TEST(&rows, after_a_success_not_even_a_digest_is_kept);
     ADD_TEST(&rows, what_a_killed_process_left_is_removed);
     ADD_TEST(&rows, tokens_do_not_share_a_guard);
+    ADD_TEST(&rows, a_state_that_cannot_be_read_closes_the_guard);
     ADD_ROWS(&rows, a_damaged_state_closes_the_guard, damages);
     ADD_ROWS(&rows, only_a_place_of_ones_own_will_do, places);
     ADD_ROWS(&rows, the_directory_is_chosen_by, choices);
