@@ -192,7 +192,7 @@ refuse_while_busy(struct hs_access_token_keeper *keeper, hsmart_err *err)
     if (left_s <= 0 || left_s > BUSY_MAX_S)
         return HSMART_OK;
     (void)hs_err_set(err, HSMART_SERVER_BUSY, "the server wants no request for another %lld s", (long long)left_s);
-    hs_err_hint(err, "it said so in its last answer; ask for access tokens less often");
+    hs_err_hint(err, "its last answer was 429, or named that time; ask for access tokens less often");
     return HSMART_SERVER_BUSY;
 }
 

@@ -1,5 +1,6 @@
 #include "backend.h"
 
+#include "clock.h"
 #include "discovery_cache.h"
 #include "err.h"
 #include "oauth_error.h"
@@ -9,6 +10,7 @@
 #define BUSY_TOLD_MAX_S 600 /* as long as a Retry-After is waited for */
 #define BUSY_ABSURD_S 86400 /* what is longer is no number of seconds, and tells nothing */
 #define BUSY_AFTER_ABSURD_S 60
+#define BUSY_UNTOLD_S 5 /* and up to as much again: after a 429 that does not say when to come back */
 
 /* The strings of the options, copied: one array, so that they are freed together. */
 enum text {
@@ -171,11 +173,14 @@ attempt_once(void *arg, struct hs_http_response *out_response, hsmart_err *err)
     return hs_token_request_send(&attempt->request, attempt->link, out_response, err);
 }
 
+/* For how long the client leaves the server alone, other processes of this user included. */
 static int64_t
 busy_seconds(const struct hs_http_response *response)
 {
     int64_t retry_after_s = hs_http_retry_after_s(response);
 
+    if (retry_after_s < 0)
+        return BUSY_UNTOLD_S + hs_random_below(BUSY_UNTOLD_S + 1);
     if (retry_after_s > BUSY_ABSURD_S)
         return BUSY_AFTER_ABSURD_S;
     return retry_after_s < BUSY_TOLD_MAX_S ? retry_after_s : BUSY_TOLD_MAX_S;

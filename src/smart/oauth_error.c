@@ -179,8 +179,8 @@ is_pointed_to(const struct hs_oauth_cause *cause, const char *text)
     return false;
 }
 
-/* A difference of the clocks that was measured comes first, what the server's own words point to next, and a clock that
- * is known to be right is not suspected. */
+/* A difference of the clocks that was measured comes first, what the server's own words point to next. A clock that the
+ * Date header shows to be right is not suspected, unless those words do: another machine may have judged. */
 static void
 order_causes(const char *names, struct hs_oauth_error *error)
 {
@@ -192,10 +192,9 @@ order_causes(const char *names, struct hs_oauth_error *error)
             size_t len = strcspn(name, " ");
             const struct hs_oauth_cause *cause = cause_by_name(name, len);
             bool is_clock = strcmp(cause->name, "clock") == 0;
-            bool skip = is_clock && error->knows_skew && !skewed;
-            int its_rank = is_clock && skewed                         ? MEASURED
-                           : is_pointed_to(cause, error->description) ? POINTED_TO
-                                                                      : OTHER;
+            bool is_named = is_pointed_to(cause, error->description);
+            bool skip = is_clock && error->knows_skew && !skewed && !is_named;
+            int its_rank = is_clock && skewed ? MEASURED : is_named ? POINTED_TO : OTHER;
             if (!skip && its_rank == rank && error->cause_count < HS_OAUTH_CAUSES_MAX)
                 error->causes[error->cause_count++] = cause;
             name += len + (name[len] == ' ');

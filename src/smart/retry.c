@@ -5,6 +5,7 @@
 
 #define FIRST_WAIT_DEFAULT_MS 500U
 #define WAIT_DOUBLINGS_MAX 10U
+#define RETRY_AFTER_JITTER_PERCENT 10
 
 /* What may go better next time. */
 enum again { NEVER, ONCE, OFTEN };
@@ -18,8 +19,7 @@ static const struct {
     enum hsmart_code code;
     enum again again;
 } transport_failures[] = {
-    {HSMART_NETWORK_FAILED, OFTEN},
-    {HSMART_SERVER_FAILED, ONCE}, /* cut off, or no HTTP at all */
+    {HSMART_NETWORK_FAILED, OFTEN}, {HSMART_SERVER_FAILED, ONCE}, /* cut off, or no HTTP at all */
 };
 
 static enum again
@@ -50,6 +50,17 @@ back_off_ms(const struct hs_retry_policy *policy, unsigned attempts)
     return wait_ms / 2 + hs_random_below(wait_ms / 2 + 1);
 }
 
+/* Never before the moment that the server named, and not all clients in that moment. */
+static unsigned
+told_wait_ms(int64_t retry_after_s)
+{
+    int64_t wait_ms = retry_after_s * 1000, jitter_ms = wait_ms * RETRY_AFTER_JITTER_PERCENT / 100;
+
+    if (wait_ms + jitter_ms >= UINT32_MAX)
+        return UINT32_MAX;
+    return (unsigned)wait_ms + hs_random_below((unsigned)jitter_ms + 1);
+}
+
 static int64_t
 retry_after_max_s(const struct hs_retry_policy *policy)
 {
@@ -76,7 +87,7 @@ hs_retry_judge(const struct hs_retry_policy *policy, struct hs_retry_state *stat
         return HS_RETRY_STOP;
     *out_wait_ms = back_off_ms(policy, state->attempts);
     if (retry_after_s * 1000 > (int64_t)*out_wait_ms)
-        *out_wait_ms = retry_after_s * 1000 < UINT32_MAX ? (unsigned)(retry_after_s * 1000) : UINT32_MAX;
+        *out_wait_ms = told_wait_ms(retry_after_s);
     return HS_RETRY_AGAIN;
 }
 

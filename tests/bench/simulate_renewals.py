@@ -53,6 +53,8 @@ CIRCUIT_LONGEST_S = constant("src/pkcs11/p11_circuit.h", "HS_CIRCUIT_LONGEST_MS"
 CIRCUIT_JITTER = constant("src/pkcs11/p11_circuit.h", "HS_CIRCUIT_JITTER_PERCENT") / 100
 ATTEMPTS = constant("src/smart/exchange.h", "HS_RETRY_ATTEMPTS_DEFAULT")
 FIRST_WAIT_S = constant("src/smart/retry.c", "FIRST_WAIT_DEFAULT_MS") / 1000
+RETRY_AFTER_JITTER = constant("src/smart/retry.c", "RETRY_AFTER_JITTER_PERCENT") / 100
+BUSY_UNTOLD_S = constant("src/smart/backend.c", "BUSY_UNTOLD_S")
 RETRY_AFTER_MAX_S = constant("src/smart/exchange.h", "HS_RETRY_AFTER_MAX_S")
 ATHENA_PER_MINUTE = athena_limit()
 
@@ -171,14 +173,15 @@ def limited(clients, per_minute, tells_when):
             continue
         if attempt >= ATTEMPTS:
             failed_calls += 1
-            # A Retry-After holds for the next call, too; without one the caller just asks again.
-            wait = (minute + 1) * 60 - now if tells_when else RETRY_BY_CALLER_S
+            # A Retry-After holds for the next call, too; without one the server is left alone for some seconds.
+            wait = (minute + 1) * 60 - now if tells_when else rng.uniform(BUSY_UNTOLD_S, 2 * BUSY_UNTOLD_S)
             heapq.heappush(events, (now + wait, index, 1))
             continue
         wait = min(FIRST_WAIT_S * 2 ** (attempt - 1), 8)
         wait = rng.uniform(wait / 2, wait)
         if tells_when:
-            wait = max(wait, float(int((minute + 1) * 60 - now) + 1))
+            told = float(int((minute + 1) * 60 - now) + 1)
+            wait = max(wait, told * (1 + rng.uniform(0, RETRY_AFTER_JITTER)))
         heapq.heappush(events, (now + wait, index, attempt + 1))
     return last, requests, failed_calls
 
@@ -253,7 +256,9 @@ def make():
              f"± {CIRCUIT_JITTER * 100:.0f} %", "`p11_circuit.h`"],
             ["attempts of an access token request", f"{ATTEMPTS}, the first waits {FIRST_WAIT_S:g} s, doubled, half of it "
              "at random", "`retry.c`"],
-            ["longest Retry-After that is waited for", f"{RETRY_AFTER_MAX_S} s", "`exchange.h`"],
+            ["longest Retry-After that is waited for", f"{RETRY_AFTER_MAX_S} s, up to {RETRY_AFTER_JITTER * 100:.0f} % more at random",
+             "`exchange.h`, `retry.c`"],
+            ["after a 429 that names no time, no request for", f"{BUSY_UNTOLD_S} to {2 * BUSY_UNTOLD_S} s", "`backend.c`"],
         ]),
         "running": scenario(results, ("running", "running, spread")),
         "restart": scenario(results, ("restart", "restart, spread")),
