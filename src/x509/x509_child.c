@@ -153,6 +153,19 @@ take_task(struct child *child, const struct hs_span fields[FIELD_COUNT], hsmart_
     return HSMART_OK;
 }
 
+/* Neither libp11's nor the module's own end of the world runs, nor the parent's. */
+#ifdef HSMART_COVERAGE
+void __gcov_dump(void); /* what the child reached is counted, too */
+#endif
+static _Noreturn void
+end_child(int status)
+{
+#ifdef HSMART_COVERAGE
+    __gcov_dump();
+#endif
+    _exit(status);
+}
+
 static void
 say(const struct child *child, enum tag tag, struct hs_span body)
 {
@@ -164,7 +177,7 @@ say(const struct child *child, enum tag tag, struct hs_span body)
     if (code == HSMART_OK && body.len > 0)
         code = hs_file_write_fd(child->answer_fd, "the parent", body, NULL);
     if (code != HSMART_OK)
-        _exit(1); /* the parent is gone, and there is nobody else to tell */
+        end_child(1); /* the parent is gone, and there is nobody else to tell */
 }
 
 /* The PIN for a key that asks for it at each use: libp11 asks OpenSSL's user interface. */
@@ -314,9 +327,8 @@ make(struct child *child, struct hs_buf *out_der, hsmart_err *err)
     return code;
 }
 
-/* Waits for the task, does it, and ends with _exit: neither libp11's nor the module's own end of the world runs, nor
- * the parent's. */
-static void
+/* Waits for the task, does it, and ends. */
+static _Noreturn void
 run_child(int task_fd, int answer_fd, const struct hs_x509_wish *wish)
 {
     struct child child = {.answer_fd = answer_fd, .wish = *wish};
@@ -326,7 +338,7 @@ run_child(int task_fd, int answer_fd, const struct hs_x509_wish *wish)
     enum hsmart_code code = hs_file_read_fd(task_fd, "the parent", TASK_MAX_LEN, &task, &err);
 
     if (code == HSMART_OK && !take_fields(&task, fields))
-        _exit(0);
+        end_child(0);
     if (code == HSMART_OK)
         code = take_task(&child, fields, &err);
     if (code == HSMART_OK)
@@ -338,7 +350,7 @@ run_child(int task_fd, int answer_fd, const struct hs_x509_wish *wish)
         say(&child, TAG_DER, hs_span_buf(&der));
     else
         say(&child, TAG_ERROR, (struct hs_span){(const uint8_t *)&err, sizeof err});
-    _exit(0);
+    end_child(0);
 }
 
 /* ---- In the parent ---- */
@@ -468,7 +480,7 @@ hs_x509_child_start(const struct hs_x509_wish *wish, struct hs_x509_child *out_c
     if (pid == 0) {
         /* One that libp11 holds for ever must not stay, with the PIN, when this process is ended. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
-            _exit(1);
+            end_child(1);
         (void)close(task[1]);
         (void)close(answer[0]);
         run_child(task[0], answer[1], wish);
