@@ -636,7 +636,9 @@ check_not_published(struct verification *verification)
         return hs_err_no_memory(verification->err);
     if (code != HSMART_OK)
         return bad(verification, "the JWK Set is none: %s", why.text);
-    if (jwks_has(doc.root, kid))
+    if (kid[0] == 0)
+        code = bad(verification, "the record does not name the key by its kid, so that it cannot be looked for");
+    else if (jwks_has(doc.root, kid))
         code = bad(verification, "the JWK Set still has the key that was destroyed");
     hs_json_doc_clear(&doc);
     return code;

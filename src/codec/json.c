@@ -216,7 +216,7 @@ hs_json_loose_number(const hs_json_value *value, int64_t max, int64_t *out_numbe
 
     switch (hs_json_type_of(value)) {
     case HS_JSON_INTEGER:
-        *out_number = hs_json_integer(value) > max ? max + 1 : hs_json_integer(value);
+        *out_number = hs_json_integer(value) > max ? max + 1 : hs_json_integer(value) > 0 ? hs_json_integer(value) : 0;
         return true;
     case HS_JSON_NUMBER: /* the clamp also keeps the conversion defined */
         *out_number = number > (double)max ? max + 1 : number > 0 ? (int64_t)number : 0;

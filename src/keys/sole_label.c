@@ -11,6 +11,7 @@
 struct look {
     struct hs_span label, id;
     bool has_other, other_comes_first;
+    size_t twins; /* with our id, ours included */
 };
 
 static bool
@@ -29,7 +30,11 @@ look_at(struct look *look, struct hs_p11_session *session, struct hs_p11_object 
     enum hsmart_code code = hs_p11_session_read(session, object, &id, 1, err);
     struct hs_span other = hs_key_value(&id);
 
-    if (code == HSMART_OK && !hs_span_equal(other, look->id)) {
+    if (code == HSMART_OK && !id.reported) /* it may be ours */
+        code = hs_err_set(err, HSMART_TOKEN_FAILED, "the token does not tell the id of a key with this label");
+    if (code == HSMART_OK && hs_span_equal(other, look->id)) {
+        look->twins++;
+    } else if (code == HSMART_OK) {
         look->has_other = true;
         look->other_comes_first = look->other_comes_first || comes_before(other, look->id);
     }
@@ -48,6 +53,7 @@ run_look(void *arg, struct hs_p11_session *session, hsmart_err *err)
 
     look->has_other = false;
     look->other_comes_first = false;
+    look->twins = 0;
     for (size_t i = 0; i < count && code == HSMART_OK; i++)
         code = look_at(look, session, objects[i], err);
     hs_free(objects);
@@ -77,6 +83,13 @@ hs_sole_label_settle(struct hs_p11_token *token, struct hs_span label, struct hs
     size_t count = 0;
     enum hsmart_code code = wait_for_others_to_go(token, &look, wait_ms, err);
 
+    if (code == HSMART_OK && look.twins > 1) {
+        (void)hs_err_set(err, HSMART_KEY_EXISTS,
+                         "another key with this label and id was made at the same moment, by another process or host; "
+                         "both are on the token, since nothing tells them apart");
+        hs_err_hint(err, "destroy both, and make one anew");
+        return HSMART_KEY_EXISTS;
+    }
     if (code == HSMART_OK && !look.has_other)
         return HSMART_OK;
     if (code == HSMART_OK)

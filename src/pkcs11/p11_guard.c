@@ -18,12 +18,13 @@
 #include "text.h"
 
 #define STATE_FILE_MAX 4096U
-#define RECORD_MAX 1024U /* more than a record can have */
+#define RECORD_MAX 2048U /* more than a record can have */
 #define NO_DIRECTORY "the PIN guard has no directory for its state"
 #define CANNOT_WRITE "the PIN guard cannot write down its state"
 #define FORMAT_LINE "hsmart-pin-guard 1"
 
 #define REFUSED_BEFORE "this PIN was refused before and is not tried again"
+#define TRIED_BEFORE "this PIN was tried before in vain and is not tried again"
 #define CORRECT_IT                                                                                                     \
     "correct the PIN in its source; or, if it is right by now, reopen the guard: hsmart-key token unlock-guard"
 #define REOPEN_IT "make sure that the PIN is right, then reopen the guard: hsmart-key token unlock-guard"
@@ -213,9 +214,18 @@ struct record {
     enum hs_guard_state state;
     uint8_t salt[16], digest[32]; /* of the PIN that the state is about */
     bool has_salt, has_digest;
-    uint8_t tried[HS_GUARD_TRIED_MAX][32]; /* PINs before that one, tried in vain */
-    size_t tried_count;
+    struct hs_guard_pins tried, doubtful; /* before that one */
 };
+
+static void
+add_pin(struct hs_guard_pins *pins, const uint8_t digest[32])
+{
+    if (pins->count == HS_GUARD_TRIED_MAX) {
+        pins->count--;
+        memmove(pins->digests[0], pins->digests[1], pins->count * sizeof pins->digests[0]);
+    }
+    memcpy(pins->digests[pins->count++], digest, sizeof pins->digests[0]);
+}
 
 /* Without memory: a lack of it must not look like a damaged state. */
 static bool
@@ -232,13 +242,13 @@ parse_hex_field(const char *text, const char *name, uint8_t *out, size_t len)
 }
 
 static bool
-parse_tried(const char *text, struct record *record)
+parse_pins(const char *text, const char *name, bool has_salt, struct hs_guard_pins *out_pins)
 {
-    for (const char *at = text; (at = strstr(at, "\ntried ")) != NULL; at++) {
-        if (!record->has_salt || record->tried_count == HS_GUARD_TRIED_MAX ||
-            !parse_hex_field(at, "\ntried ", record->tried[record->tried_count], sizeof record->tried[0]))
+    for (const char *at = text; (at = strstr(at, name)) != NULL; at++) {
+        if (!has_salt || out_pins->count == HS_GUARD_TRIED_MAX ||
+            !parse_hex_field(at, name, out_pins->digests[out_pins->count], sizeof out_pins->digests[0]))
             return false;
-        record->tried_count++;
+        out_pins->count++;
     }
     return true;
 }
@@ -258,7 +268,8 @@ parse_record(const char *text, struct record *out_record)
         out_record->has_salt = parse_hex_field(text, "\nsalt ", out_record->salt, sizeof out_record->salt);
         out_record->has_digest =
             out_record->has_salt && parse_hex_field(text, "\ndigest ", out_record->digest, sizeof out_record->digest);
-        return parse_tried(text, out_record);
+        return parse_pins(text, "\ntried ", out_record->has_salt, &out_record->tried) &&
+               parse_pins(text, "\ndoubtful ", out_record->has_salt, &out_record->doubtful);
     }
     return false;
 }
@@ -302,12 +313,14 @@ append_pins(struct hs_buf *text, enum hs_guard_state state, const struct hs_guar
     bool has_digest = states[state].has_digest;
     enum hsmart_code code = HSMART_OK;
 
-    if (has_digest || guard->tried_count > 0)
+    if (has_digest || guard->tried.count > 0 || guard->doubtful.count > 0)
         code = append_hex_line(text, "salt ", HS_SPAN_OF(guard->salt), err);
     if (code == HSMART_OK && has_digest)
         code = append_hex_line(text, "digest ", HS_SPAN_OF(guard->digest), err);
-    for (size_t i = 0; i < guard->tried_count && code == HSMART_OK; i++)
-        code = append_hex_line(text, "tried ", HS_SPAN_OF(guard->tried[i]), err);
+    for (size_t i = 0; i < guard->tried.count && code == HSMART_OK; i++)
+        code = append_hex_line(text, "tried ", HS_SPAN_OF(guard->tried.digests[i]), err);
+    for (size_t i = 0; i < guard->doubtful.count && code == HSMART_OK; i++)
+        code = append_hex_line(text, "doubtful ", HS_SPAN_OF(guard->doubtful.digests[i]), err);
     return code;
 }
 
@@ -361,26 +374,30 @@ refuse_when_closed(const struct hs_guard *guard, bool tried_before, hsmart_err *
 
     if (!tried_before && closed == NULL)
         return HSMART_OK;
-    (void)hs_err_set(err, HSMART_PIN_GUARDED, "%s", closed != NULL ? closed : REFUSED_BEFORE);
+    (void)hs_err_set(err, HSMART_PIN_GUARDED, "%s", closed != NULL ? closed : TRIED_BEFORE);
     hs_err_hint(err, "%s", closed != NULL ? states[guard->state].cure : CORRECT_IT);
     return HSMART_PIN_GUARDED;
 }
 
-static void
-remember_tried(struct hs_guard *guard, const uint8_t digest[32])
+/* All of `pins` but the PIN at hand go to `out_others`; tells whether that one is among them. */
+static bool
+take_out(const struct hs_guard *guard, const struct hs_guard_pins *pins, struct hs_guard_pins *out_others)
 {
-    if (guard->tried_count == HS_GUARD_TRIED_MAX) {
-        guard->tried_count--;
-        memmove(guard->tried[0], guard->tried[1], guard->tried_count * sizeof guard->tried[0]);
+    bool found = false;
+
+    for (size_t i = 0; i < pins->count; i++) {
+        if (memcmp(guard->digest, pins->digests[i], sizeof guard->digest) == 0)
+            found = true;
+        else
+            add_pin(out_others, pins->digests[i]);
     }
-    memcpy(guard->tried[guard->tried_count++], digest, sizeof guard->tried[0]);
+    return found;
 }
 
 /* What the record says of the PIN at hand, by its digest under the record's salt. */
 static enum hsmart_code
 compare_with_record(struct hs_guard *guard, const struct record *record, struct hs_span pin, hsmart_err *err)
 {
-    bool tried_before = false;
     enum hsmart_code code = HSMART_OK;
 
     guard->state = record->state;
@@ -392,13 +409,13 @@ compare_with_record(struct hs_guard *guard, const struct record *record, struct 
         code = digest_of(HS_SPAN_OF(guard->salt), pin, guard->digest, err);
     if (code != HSMART_OK)
         return code;
-    for (size_t i = 0; i < record->tried_count; i++) {
-        tried_before = tried_before || memcmp(guard->digest, record->tried[i], sizeof guard->digest) == 0;
-        remember_tried(guard, record->tried[i]);
-    }
+    bool tried_before = take_out(guard, &record->tried, &guard->tried);
+    guard->was_unclear = take_out(guard, &record->doubtful, &guard->doubtful);
     guard->other_pin = record->has_digest && memcmp(guard->digest, record->digest, sizeof guard->digest) != 0;
-    if (guard->other_pin && record->state != HS_GUARD_UNCLEAR) /* which is no word against it */
-        remember_tried(guard, record->digest);
+    if (guard->other_pin)
+        add_pin(record->state == HS_GUARD_UNCLEAR ? &guard->doubtful : &guard->tried, record->digest);
+    else if (record->state == HS_GUARD_UNCLEAR)
+        guard->was_unclear = true;
     return refuse_when_closed(guard, tried_before, err);
 }
 
@@ -439,9 +456,7 @@ hs_guard_mark_pending(struct hs_guard *guard, hsmart_err *err)
 enum hsmart_code
 hs_guard_mark_end(struct hs_guard *guard, enum hs_guard_state state, hsmart_err *err)
 {
-    bool is_last = guard->state == HS_GUARD_REOPENED || (guard->state == HS_GUARD_UNCLEAR && !guard->other_pin);
-
-    if (state == HS_GUARD_UNCLEAR && is_last)
+    if (state == HS_GUARD_UNCLEAR && (guard->was_unclear || guard->state == HS_GUARD_REOPENED))
         state = HS_GUARD_UNANSWERED;
     return save_record(guard->path, state, guard, &guard->record, err);
 }

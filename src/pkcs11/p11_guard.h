@@ -22,19 +22,24 @@ enum hs_guard_state {
     HS_GUARD_UNANSWERED, /* nor did the answer to a second one */
 };
 
-/* How many PINs are remembered that were tried in vain; the oldest is forgotten for one more. */
+/* PINs by their digests, the oldest first; it is forgotten for one more than fit. */
 #define HS_GUARD_TRIED_MAX 8U
+struct hs_guard_pins {
+    uint8_t digests[HS_GUARD_TRIED_MAX][32];
+    size_t count;
+};
 
 /* One try under way: it holds the guard's lock, so that tries of all processes are made one after another. */
 struct hs_guard {
     int lock_fd;
     char *path;
-    enum hs_guard_state state;             /* as found */
-    bool other_pin;                        /* the PIN at hand is not the one the state is about */
-    uint8_t salt[16], digest[32];          /* of the PIN at hand */
-    uint8_t tried[HS_GUARD_TRIED_MAX][32]; /* other PINs that were tried in vain, the oldest first */
-    size_t tried_count;
-    struct hs_buf record; /* room to write its end, had before the try */
+    enum hs_guard_state state;     /* as found */
+    bool other_pin;                /* the PIN at hand is not the one the state is about */
+    bool was_unclear;              /* the answer to a try of the PIN at hand did not say whether it is right */
+    uint8_t salt[16], digest[32];  /* of the PIN at hand */
+    struct hs_guard_pins tried;    /* others that were tried in vain */
+    struct hs_guard_pins doubtful; /* others with one unclear answer */
+    struct hs_buf record;          /* room to write its end, had before the try */
 };
 
 /* The directory: `given` when not NULL, else $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/hsmart,

@@ -315,6 +315,7 @@ static struct expiry {
     {"never, in a string", "\"0\"", 0},
     {"with a fraction", "1800000000.5", 1800000000},
     {"null", "null", 0},
+    {"less than nothing", "-1", 0},
     {"words", "\"never\"", 0},
     {"after the year 9999", "1e30", 253402300800},
 };
