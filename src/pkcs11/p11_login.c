@@ -207,8 +207,19 @@ has_opened(struct hs_p11_token *token, const struct hs_secret *pin, bool opens_n
 }
 
 /* Answers that come before the PIN is looked at. */
-static bool means_not_tried(enum hs_ckr_class class)
+static bool
+means_not_tried(CK_RV rv)
 {
+    switch (rv) {
+    case CKR_CRYPTOKI_NOT_INITIALIZED:
+    case CKR_TOKEN_NOT_PRESENT:
+    case CKR_SLOT_ID_INVALID:
+    case CKR_SESSION_COUNT:
+        return true;
+    default:
+        break;
+    }
+    enum hs_ckr_class class = hs_ckr_row_of(rv)->class;
     return class == HS_CKR_SESSION || class == HS_CKR_OTHER_USER || class == HS_CKR_SETTING ||
            class == HS_CKR_UNSUPPORTED;
 }
@@ -226,7 +237,7 @@ guard_state_after(const struct login *login, bool opened_before)
         return HS_GUARD_OPEN;
     if (class == HS_CKR_PIN_WRONG || class == HS_CKR_PIN_STATE)
         return HS_GUARD_REFUSED;
-    bool beyond_doubt = opened_before || means_not_tried(class) || (token->quirks & HS_QUIRK_NO_LOCKOUT) != 0;
+    bool beyond_doubt = opened_before || means_not_tried(login->rv) || (token->quirks & HS_QUIRK_NO_LOCKOUT) != 0;
     return beyond_doubt ? HS_GUARD_OPEN : HS_GUARD_UNCLEAR;
 }
 

@@ -110,13 +110,16 @@ refuse_pin(const char *text, hsmart_err *err)
 
     if (strstr(text, which) == NULL)
         return HSMART_OK;
-    (void)hs_err_set(err, HSMART_INVALID_ARGUMENT, "the PKCS#11 URI has a %s, which is not taken from a URI: URIs end "
-                                                   "up in process lists, shell histories and logs", which);
+    (void)hs_err_set(err, HSMART_INVALID_ARGUMENT,
+                     "the PKCS#11 URI has a %s, which is not taken from a URI: URIs end "
+                     "up in process lists, shell histories and logs",
+                     which);
     hs_err_hint(err, "take it out and give the PIN by a PIN source, e.g. file:PATH or prompt");
     return HSMART_INVALID_ARGUMENT;
 }
 
-/* How much of a URI that is refused may be repeated: nothing from where a PIN could stand, however it is spelt. */
+/* How much of a URI that is refused may be repeated: nothing from where a PIN could stand, however it is spelt; so
+ * nothing from an escape in a name. */
 static int
 tellable_len(const char *text)
 {
@@ -125,6 +128,11 @@ tellable_len(const char *text)
 
     if (pin != NULL && (size_t)(pin - text) < len)
         len = (size_t)(pin - text);
+    for (size_t at = 0; at < len; at += strcspn(text + at, ";") + 1) {
+        size_t name_len = strcspn(text + at, "%=;");
+        if (at + name_len < len && text[at + name_len] == '%')
+            len = at;
+    }
     return len < TOLD_MAX ? (int)len : TOLD_MAX;
 }
 

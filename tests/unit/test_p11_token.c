@@ -425,6 +425,8 @@ static struct unclear {
     {"a code that nobody knows", 0x4711UL, NULL, 2},
     {"the session was lost before", CKR_SESSION_HANDLE_INVALID, NULL, 5},
     {"another user is logged in", CKR_USER_ANOTHER_ALREADY_LOGGED_IN, NULL, 5},
+    {"the token was not there", CKR_TOKEN_NOT_PRESENT, NULL, 5},
+    {"the module was not initialised", CKR_CRYPTOKI_NOT_INITIALIZED, NULL, 5},
     {"there is no such kind of user", CKR_USER_TYPE_INVALID, NULL, 5},
     {"there is no login", CKR_FUNCTION_NOT_SUPPORTED, NULL, 5},
     {"the device failed, and never locks", CKR_DEVICE_ERROR, "no-lockout", 5},

@@ -123,6 +123,8 @@ static struct refused {
     {"a PIN source", "pkcs11:token=prod?pin-source=file:/secret/place", "pin-source", "/secret"},
     {"a PIN among the path attributes", "pkcs11:token=prod;pin-value=0815", "pin-value", "0815"},
     {"a PIN after a percent-escaped name", "pkcs11:token=prod?pin%2dvalue=0815", "", "0815"},
+    {"a PIN after an escaped name in the path", "pkcs11:token=prod;p%69n-value=0815", "syntax", "0815"},
+    {"a PIN after an escaped name at the beginning", "pkcs11:%70in-value=0815;token=prod", "syntax", "0815"},
 };
 
 static void
